@@ -1,0 +1,165 @@
+//! Settings in three stages: raw, merged with the origin of every value, validated.
+//!
+//! Owns the one table of keys. Must never read a file or the environment: both are arguments.
+
+use std::time::Duration;
+
+/// What the program runs by: every value present and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The engine.
+    pub engine: EngineSettings,
+    /// What may be done with containers.
+    pub update: UpdateSettings,
+    /// When to look.
+    pub schedule: ScheduleSettings,
+    /// How registries are asked.
+    pub registry: RegistrySettings,
+    /// The page and the API.
+    pub http: HttpSettings,
+    /// The front panel.
+    pub panel: PanelSettings,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// `engine.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineSettings {
+    /// `unix:///var/run/docker.sock`; from `DOCKER_HOST` as everywhere. Only unix sockets so far.
+    pub host: String,
+}
+
+/// What may be done with a container whose image has a newer digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Update it.
+    #[default]
+    Auto,
+    /// Ask first.
+    Approve,
+    /// Report only.
+    Monitor,
+    /// Do not even look.
+    Off,
+}
+
+/// `update.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpdateSettings {
+    /// For containers without a label of their own.
+    pub mode: Mode,
+    /// Opt-in: only containers with an enabling label.
+    pub label_enable: bool,
+    /// A label beats the setting also where it is the more permissive one.
+    pub label_take_precedence: bool,
+    /// Names that are left alone.
+    pub disable_containers: Vec<String>,
+    /// Only containers of this scope.
+    pub scope: Option<String>,
+    /// Delete old images after a commit.
+    pub cleanup: bool,
+    /// How many earlier images are kept per container for going back.
+    pub keep_generations: u32,
+    /// Without a health check: how long a successor must stay up.
+    pub settle: Duration,
+    /// For containers without a stop timeout of their own.
+    pub stop_timeout: Duration,
+    /// Compare with images on this machine only.
+    pub no_pull: bool,
+    /// A pull without progress for so long is given up.
+    pub pull_silence: Duration,
+}
+
+/// `schedule.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScheduleSettings {
+    /// When to look.
+    pub when: crate::window::Schedule,
+    /// The time zone of the schedule and of times on the page.
+    pub time_zone: chrono_tz::Tz,
+    /// Look once shortly after the start too.
+    pub check_on_start: bool,
+}
+
+/// `registry.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegistrySettings {
+    /// The folder of the engine's `config.json`; `DOCKER_CONFIG`.
+    pub docker_config: Option<String>,
+    /// User for registries that `config.json` does not know; `REPO_USER`.
+    pub user: Option<String>,
+    /// Its password; `REPO_PASS`.
+    pub password: Option<Secret>,
+    /// Registries spoken to in plain HTTP or without checking the certificate, besides loopback.
+    pub insecure: Vec<String>,
+    /// A PEM file with additional authorities.
+    pub ca_file: Option<String>,
+    /// Patience for one answer.
+    pub timeout: Duration,
+}
+
+/// `http.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// False: no page, no API.
+    pub enabled: bool,
+    /// `127.0.0.1:3625`.
+    pub listen: std::net::SocketAddr,
+    /// Host names besides the device's own and loopback.
+    pub allowed_hosts: Vec<String>,
+    /// The token of `/v1/update`, Watchtower's `WATCHTOWER_HTTP_API_TOKEN`.
+    pub token: Option<Secret>,
+    /// Whether `/v1/update` is served.
+    pub update_api: bool,
+}
+
+/// Which driver moves the lamps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PanelDriver {
+    /// The first that works.
+    #[default]
+    Auto,
+    /// None but the one on the page.
+    Virtual,
+}
+
+/// `panel.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PanelSettings {
+    /// Which driver moves the lamps.
+    pub driver: PanelDriver,
+    /// When the lamps are lit.
+    pub lamps: crate::panel::LampHours,
+}
+
+/// `log.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// `error`, `warn`, `info`, `debug`, `trace`.
+    pub level: String,
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps it.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The text itself; name the reason where you call it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(secret)")
+    }
+}

@@ -1,0 +1,1 @@
+//! Updates: who could move, in which steps, and what a crash left behind.
