@@ -351,8 +351,10 @@ pub struct Tx {
     pub touched: bool,
     /// The container started last by this process's own reckoning; cleared when another process takes over.
     pub started: Option<ContainerId>,
-    /// The successor was found healthy.
+    /// The successor was found healthy by this very process: another one looks again before the old one goes.
     pub verified: bool,
+    /// The successor was found healthy at some time.
+    pub verified_once: bool,
     /// The old one, brought back, was watched; and found healthy or not.
     pub back_verified: Option<bool>,
     /// Images were tidied up.
@@ -386,6 +388,7 @@ impl Tx {
             touched: false,
             started: None,
             verified: false,
+            verified_once: false,
             back_verified: None,
             tidied: false,
             bad_image: false,
@@ -433,6 +436,7 @@ impl Tx {
             }
             Record::Resumed => {
                 self.recoveries += 1;
+                self.verified = false;
                 self.started = None;
                 self.stumbles = 0;
             }
@@ -464,6 +468,7 @@ impl Tx {
                     self.back_verified = Some(true);
                 } else {
                     self.verified = true;
+                    self.verified_once = true;
                 }
             }
             Answer::Image { id } => self.new_image = Some(id.clone()),

@@ -152,7 +152,7 @@ impl ModelEngine {
         let marked = names::successor(&tx.plan.name, &tx.plan.tx);
         let successor = match &tx.successor {
             Some(id) => seen(id.as_str()),
-            None => self.holder(&marked).and_then(|id| seen(&id)),
+            None => self.holder(&marked).filter(|id| id != tx.old_id().as_str()).and_then(|id| seen(&id)),
         };
         let ours = [&old, &successor].map(|s| s.as_ref().map(|s| s.id.to_string()));
         let foreign = self

@@ -158,20 +158,20 @@ fn forward(tx: &Tx, world: &World) -> Step {
     if tx.stumbles >= 1 && tx.pending.is_none() && !is_passing(tx, world) {
         return Step::Turn(Direction::Back, tx.last_error.clone());
     }
-    if tx.recoveries >= TAKEOVERS {
+    if tx.recoveries >= TAKEOVERS && !tx.verified_once {
         return Step::Turn(
             Direction::Back,
             format!("the update was interrupted {} times, so it is given up", tx.recoveries),
         );
     }
     let Some(new_image) = &tx.new_image else { return Step::Act(Act::Pull) };
-    if *new_image == plan.old_image && world.successor.is_none() && !tx.touched {
+    if let (Some(old), None) = (&world.old, &world.successor)
+        && *new_image == plan.old_image
+        && old.name == name
+        && !tx.touched
+    {
         // Without a restart policy it stays down after a power cut in the middle of our work; it was up when we began.
-        if let Some(old) = &world.old
-            && tx.recoveries > 0
-            && !old.up
-            && tx.started.as_ref() != Some(&old.id)
-        {
+        if tx.recoveries > 0 && !old.up && tx.started.as_ref() != Some(&old.id) {
             return Step::Act(Act::Start { id: old.id.clone() });
         }
         return Step::End(Outcome::Unchanged, format!("the registry's image is the one that {name} already runs"));
