@@ -2,7 +2,20 @@
 //!
 //! Owns the one table of keys. Must never read a file or the environment: both are arguments.
 
+pub mod duration;
+mod explain;
+mod merge;
+pub mod table;
+mod validate;
+mod value;
+pub mod watchtower;
+
 use std::time::Duration;
+
+pub use explain::{Explained, explain, sample};
+pub use merge::{Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge};
+pub use validate::{Resolved, resolve, validate};
+pub use value::{Kind, RawValue, Refused, Value};
 
 /// What the program runs by: every value present and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +34,8 @@ pub struct Settings {
     pub panel: PanelSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// Do one update run, then exit; `WATCHTOWER_RUN_ONCE`.
+    pub run_once: bool,
 }
 
 /// `engine.*`
@@ -42,6 +57,31 @@ pub enum Mode {
     Monitor,
     /// Do not even look.
     Off,
+}
+
+impl Mode {
+    /// Reads `auto`, `approve`, `monitor`, `off`.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.trim() {
+            "auto" => Some(Self::Auto),
+            "approve" => Some(Self::Approve),
+            "monitor" => Some(Self::Monitor),
+            "off" | "false" | "no" => Some(Self::Off),
+            _ => None,
+        }
+    }
+
+    /// The word that `parse` reads.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Approve => "approve",
+            Self::Monitor => "monitor",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// `update.*`
