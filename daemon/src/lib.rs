@@ -2,6 +2,9 @@
 //!
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
+pub mod docker;
+pub mod failpoint;
 pub mod handles;
 pub mod ports;
+pub mod registry;
 pub mod view;
