@@ -2,6 +2,10 @@
 //!
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
+pub mod clock;
+pub mod exit;
 pub mod handles;
+pub mod lock;
 pub mod ports;
+pub mod store;
 pub mod view;
