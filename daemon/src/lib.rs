@@ -2,9 +2,13 @@
 //!
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
+pub mod clock;
 pub mod docker;
+pub mod exit;
 pub mod failpoint;
 pub mod handles;
+pub mod lock;
 pub mod ports;
 pub mod registry;
+pub mod store;
 pub mod view;
