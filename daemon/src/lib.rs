@@ -3,5 +3,6 @@
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
 pub mod handles;
+pub mod page;
 pub mod ports;
 pub mod view;
