@@ -8,6 +8,7 @@ pub mod exit;
 pub mod failpoint;
 pub mod handles;
 pub mod lock;
+pub mod page;
 pub mod ports;
 pub mod registry;
 pub mod store;

@@ -1,0 +1,66 @@
+//! The device: its panel, its engine, its clock, its program.
+//!
+//! Owns that place. Must never show a measure that the snapshot has not.
+
+use maud::{Markup, html};
+
+use super::parts::{ago, clock};
+use super::{Scene, panel, words};
+
+/// The whole place.
+pub(super) fn draw(scene: &Scene<'_>) -> Markup {
+    let status = &scene.view.status;
+    let engine = &status.engine;
+    let driver = match scene.view.panel.driver.as_str() {
+        "" | "virtual" => "this drawing only; no lamps are wired",
+        "rppal" => "GPIO lines, by rppal",
+        "gpio" => "GPIO lines, by the kernel's character device",
+        "led" => "the kernel's LEDs",
+        other => other,
+    };
+    html! {
+        h1 { (words::DEVICE) }
+        div class="beside even" {
+            (panel::section(scene, true))
+            div {
+                section aria-labelledby="engine" {
+                    h2 id="engine" { (words::ENGINE) }
+                    dl class="facts" {
+                        dt { "State" }
+                        dd {
+                            (if engine.up { "answers" } else { "does not answer" })
+                            @if let Some(since) = engine.since { ", since " (clock(scene, since)) }
+                            @if let Some(error) = &engine.error { p class="why fault" { (words::sentence(error)) } }
+                        }
+                        dt { "Version" } dd { (or_unknown(&engine.version)) }
+                        dt { "API" } dd { (or_unknown(&engine.api_version)) }
+                        dt { "Address" } dd { code { (or_unknown(&engine.address)) } }
+                        dt { "Containers" } dd { (status.well) " well, " (status.unwell) " not, " (status.total) " in all" }
+                    }
+                }
+                section aria-labelledby="program" {
+                    h2 id="program" { (words::PROGRAM) }
+                    dl class="facts" {
+                        dt { "Name" } dd { (or_unknown(&status.host_name)) }
+                        dt { (words::NAME) } dd { (or_unknown(&status.version))
+                            @if let Some(at) = status.started { ", started " (ago(scene, at)) } }
+                        dt { "Lamps" } dd { (driver) }
+                    }
+                }
+                section aria-labelledby="time" {
+                    h2 id="time" { (words::TIME) }
+                    dl class="facts" {
+                        dt { "Now" } dd { (clock(scene, scene.ctx.now)) ", "
+                            (if status.time_trusted { words::TIME_TRUSTED } else { words::TIME_NOT_TRUSTED }) }
+                        dt { "Zone" } dd { (scene.ctx.time_zone.name()) }
+                        dt { "Checks" } dd { (or_unknown(&status.schedule)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "unknown" } else { text }
+}
