@@ -14,19 +14,35 @@ const KEPT: i64 = 200;
 pub type OpenTransaction = (String, Vec<(DateTime<Utc>, String)>);
 
 impl Store {
-    /// Adds a record to a transaction, which begins with its first one. Returns when the record is durable. A record
-    /// for a closed transaction is kept but does not open it again.
+    /// Adds records to a transaction, which begins with its first one, all or none of them. Returns when they are durable.
+    /// Records for a closed transaction are kept but do not open it again.
     ///
     /// # Errors
-    /// When it could not be made durable, above all with a full disk.
-    pub fn journal_append(&self, tx: &str, at: DateTime<Utc>, record: &str) -> Result<()> {
+    /// When they could not be made durable, above all with a full disk.
+    pub fn journal_append_all(&self, tx: &str, at: DateTime<Utc>, records: &[String]) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
         self.durably(|c| {
-            c.prepare_cached("INSERT INTO journal_tx (tx) VALUES (?1) ON CONFLICT DO NOTHING")?
+            let batch = c.unchecked_transaction()?;
+            batch
+                .prepare_cached("INSERT INTO journal_tx (tx) VALUES (?1) ON CONFLICT DO NOTHING")?
                 .execute([tx])?;
-            c.prepare_cached("INSERT INTO journal (tx, at, record) VALUES (?1, ?2, ?3)")?
-                .execute(params![tx, to_micros(at), record])?;
-            Ok(())
+            for record in records {
+                batch
+                    .prepare_cached("INSERT INTO journal (tx, at, record) VALUES (?1, ?2, ?3)")?
+                    .execute(params![tx, to_micros(at), record])?;
+            }
+            batch.commit()
         })
+    }
+
+    /// Adds one record; see `journal_append_all`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn journal_append(&self, tx: &str, at: DateTime<Utc>, record: &str) -> Result<()> {
+        self.journal_append_all(tx, at, &[record.to_owned()])
     }
 
     /// Transactions without a close, oldest first.

@@ -124,6 +124,14 @@ impl Driver {
         false
     }
 
+    /// The process is about to stop: what has not touched anything yet is given up, what has goes on.
+    pub fn interrupt(&mut self, why: &str) {
+        if self.tx.direction == Direction::Forward && !self.tx.touched && self.tx.ended.is_none() && self.repeat.is_none() {
+            self.record(Record::Turned { to: Direction::Back, why: why.to_owned() });
+            self.world = None;
+        }
+    }
+
     /// Whether an earlier process, or an earlier try, may have sent the stop already.
     fn stop_was_tried(&self) -> bool {
         self.tx.recoveries > 0

@@ -65,15 +65,14 @@ pub struct TxPlan {
     pub old_image: ImageId,
     /// Its restart policy, as in `HostConfig.RestartPolicy`.
     pub old_restart: Value,
-    /// How to make it again as it was, should both be lost.
-    pub old_definition: Definition,
     /// The owner's reference.
     pub reference: ImageRef,
     /// The image id that the reference led to before; it need not be the old container's.
     pub reference_before: Option<ImageId>,
     /// Where the new image comes from.
     pub source: Source,
-    /// How to make the successor; the compose image label is filled in once the new id is known.
+    /// How to make the successor, and the old one again should both be lost: it says nothing that came from an image, so
+    /// it serves for both. The compose image label is filled in when it is used.
     pub definition: Definition,
     /// Seconds that a stop may take, where the container sets none itself.
     pub stop_timeout: Option<u32>,

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod preflight;
 pub mod run;
 pub mod verify;
+pub mod version;
 
 #[cfg(test)]
 mod model_engine;

@@ -77,7 +77,6 @@ pub fn plan(old_restart: &str, may_roll_back: bool) -> TxPlan {
         old: ContainerId::new("old").unwrap(),
         old_image: image("one"),
         old_restart: json!({"Name": old_restart}),
-        old_definition: definition.clone(),
         reference: ImageRef::parse("localhost/web:1").unwrap(),
         reference_before: Some(image("one")),
         source: Source::Registry { digest: Digest::new(format!("sha256:{}", "2".repeat(64))).unwrap() },

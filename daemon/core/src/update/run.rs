@@ -292,7 +292,7 @@ fn back(tx: &Tx, world: &World) -> Step {
     };
     let id = old.id.clone();
     if let Some(network) = tx.restored.as_ref().and_then(|_| {
-        plan.old_definition.connect.keys().find(|n| !old.networks.contains(*n))
+        plan.definition.connect.keys().find(|n| !old.networks.contains(*n))
     }) {
         return Step::Act(Act::Connect { id, network: network.clone() });
     }

@@ -1,0 +1,209 @@
+//! What is known now, in one place, and who is told when it changes.
+//!
+//! Owns the last inventory, the registries' last answers, the plan made of both, and the updates under way. Must never ask
+//! the engine or a registry itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use dockbeacon_core::event::{Event, What};
+use dockbeacon_core::model::{Container, ImageRef, Inventory};
+use dockbeacon_core::settings::UpdateSettings;
+use dockbeacon_core::update::candidate::{self, Known, Remote};
+use dockbeacon_core::update::journal::Version;
+use dockbeacon_core::update::plan::{self, Plan};
+use dockbeacon_core::update::policy::{Policy, policy};
+use tokio::sync::{Notify, broadcast};
+
+use crate::store::Store;
+use crate::view::{EngineView, UpdateView};
+
+/// Events that a slow listener may lag behind before it must read the store.
+const BACKLOG: usize = 256;
+
+/// What is known now.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The last full listing; `None` until the first.
+    pub inventory: Option<Arc<Inventory>>,
+    /// How the engine answers.
+    pub engine: EngineView,
+    /// What registries said last.
+    pub remote: BTreeMap<ImageRef, Remote>,
+    /// Versions behind digests that were looked into.
+    pub versions: BTreeMap<String, Version>,
+    /// When registries were asked last.
+    pub last_check: Option<DateTime<Utc>>,
+    /// When they will be asked next.
+    pub next_check: Option<DateTime<Utc>>,
+    /// True while they are being asked.
+    pub checking: bool,
+    /// What is remembered.
+    pub known: Known,
+    /// The plan made of all that.
+    pub plan: Plan,
+    /// Since when the plan has been this one.
+    pub plan_since: Option<Duration>,
+    /// Updates under way, by transaction.
+    pub running: BTreeMap<String, UpdateView>,
+    /// Updates are paused until then.
+    pub paused_until: Option<DateTime<Utc>>,
+    /// Lamps are fast until then (monotonic).
+    pub identify_until: Option<Duration>,
+    /// Services that were lost in an update and have not been well since.
+    pub lost: BTreeSet<String>,
+    /// Things to know.
+    pub notices: Vec<String>,
+    /// The device has an owner.
+    pub claimed: bool,
+}
+
+/// The state, and the bell that rings when it changes.
+pub struct Board {
+    state: Mutex<State>,
+    update: UpdateSettings,
+    store: Store,
+    /// Rings when the snapshot for the outside is stale.
+    pub changed: Notify,
+    /// Every event from now on.
+    pub events: broadcast::Sender<Event>,
+}
+
+impl Board {
+    /// An empty board; what the store remembers is read in.
+    #[must_use]
+    pub fn new(update: UpdateSettings, store: Store) -> Self {
+        let (events, _) = broadcast::channel(BACKLOG);
+        let board = Self { state: Mutex::default(), update, store, changed: Notify::new(), events };
+        board.recall();
+        board
+    }
+
+    /// The state, to read or to change; ring `touch` after a change.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the plan anew and tells that the snapshot is stale.
+    pub fn touch(&self) {
+        self.replan(&BTreeSet::new());
+        self.changed.notify_one();
+    }
+
+    /// Reads what is remembered from the store.
+    pub fn recall(&self) {
+        let bad = self.store.bad_list().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read which digests were put back");
+            Vec::new()
+        });
+        let approved = self.store.approvals().unwrap_or_else(|error| {
+            tracing::error!(%error, "cannot read the approvals");
+            Vec::new()
+        });
+        let paused = self.store.meta_get(PAUSED_UNTIL).ok().flatten();
+        let open = self.store.journal_open().unwrap_or_default();
+        let mut state = self.state();
+        state.known.bad = bad.into_iter().map(|b| ((b.container, b.digest), b.why)).collect();
+        state.known.approved = approved.into_iter().map(|a| ((a.container, a.digest), a.by)).collect();
+        state.known.unfinished = open.iter().filter_map(|(_, records)| service_of(records)).collect();
+        state.paused_until =
+            paused.and_then(|t| DateTime::parse_from_rfc3339(&t).ok()).map(|t| t.with_timezone(&Utc));
+    }
+
+    /// The plan for a run in which these containers are asked for by name; kept only when none is.
+    pub fn replan(&self, requested: &BTreeSet<String>) -> Plan {
+        let now = crate::clock::now();
+        let mut state = self.state();
+        let Some(inventory) = state.inventory.clone() else { return Plan::default() };
+        let mut known = state.known.clone();
+        known.requested.clone_from(requested);
+        known.paused_until = state.paused_until.filter(|t| *t > now.civil).map(|t| t.to_rfc3339());
+        let policies = self.policies(&inventory);
+        let findings = policies
+            .iter()
+            .map(|(container, policy)| candidate::finding(container, policy, &inventory, &state.remote, &known))
+            .collect();
+        let plan = plan::plan(findings, &inventory);
+        if requested.is_empty() {
+            if state.plan.fingerprint != plan.fingerprint || state.plan_since.is_none() {
+                state.plan_since = Some(now.monotonic);
+            }
+            state.plan = plan.clone();
+        }
+        plan
+    }
+
+    /// Every container with its policy.
+    #[must_use]
+    pub fn policies<'a>(&self, inventory: &'a Inventory) -> Vec<(&'a Container, Policy)> {
+        inventory.containers.iter().map(|c| (c, policy(&self.update, c))).collect()
+    }
+
+    /// Tells the world that something happened, and keeps it.
+    pub fn tell(&self, what: What) {
+        let at = crate::clock::now().civil;
+        let id = match serde_json::to_string(&what).map_err(|e| e.to_string()).and_then(|json| {
+            self.store.event_add(at, &json).map_err(|e| e.to_string())
+        }) {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::warn!(%error, "an event could not be kept");
+                return;
+            }
+        };
+        // Nobody listening is fine.
+        let _ = self.events.send(Event { id, at, what });
+        self.changed.notify_one();
+    }
+
+    /// Tells those who listen now; not kept: there are many of these, and the story of the update is kept elsewhere.
+    pub fn tell_passing(&self, what: What) {
+        // Id 0 says that it cannot be resumed from.
+        let _ = self.events.send(Event { id: 0, at: crate::clock::now().civil, what });
+        self.changed.notify_one();
+    }
+
+    /// The engine answers (again), or does not (any more).
+    pub fn engine_state(&self, state_now: Result<(String, String), String>, address: &str) {
+        let now = crate::clock::now().civil;
+        let mut state = self.state();
+        let before = (state.engine.up, state.engine.since.is_some());
+        let up = state_now.is_ok();
+        if before != (up, true) {
+            state.engine.since = Some(now);
+        }
+        state.engine.up = up;
+        address.clone_into(&mut state.engine.address);
+        let event = match state_now {
+            Ok((version, api)) => {
+                state.engine.error = None;
+                state.engine.version.clone_from(&version);
+                state.engine.api_version = api;
+                What::EngineUp { version }
+            }
+            Err(error) => {
+                state.engine.error = Some(error.clone());
+                What::EngineDown { error }
+            }
+        };
+        drop(state);
+        if before != (up, true) {
+            match &event {
+                What::EngineDown { error } => tracing::error!(%error, "engine down"),
+                _ => tracing::info!(address, "engine up"),
+            }
+            self.tell(event);
+        }
+    }
+}
+
+/// The key under which the end of a pause is kept.
+pub const PAUSED_UNTIL: &str = "paused-until";
+
+/// The service that an unfinished journal is about.
+fn service_of(records: &[(DateTime<Utc>, String)]) -> Option<String> {
+    let plan: serde_json::Value = serde_json::from_str(&records.first()?.1).ok()?;
+    plan.get("name")?.as_str().map(str::to_owned)
+}

@@ -1,0 +1,100 @@
+//! The work itself: looking, deciding with the core, and acting on the engine.
+//!
+//! Owns what the daemon's loops and the one-shot commands share, so that both do the same. Must never run twice on one
+//! state folder: whoever makes a `Work` holds the folder's lock.
+
+pub mod board;
+mod check;
+mod jobs;
+mod prepare;
+mod tidy;
+mod transact;
+pub mod view;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbeacon_core::now::Now;
+use dockbeacon_core::settings::Settings;
+use tokio_util::sync::CancellationToken;
+
+use crate::docker::{Engine, EngineError};
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::supervisor::Progress;
+use board::Board;
+
+pub use transact::Interrupted;
+
+/// Everything that work needs.
+#[derive(Clone)]
+pub struct Work {
+    /// The settings in force.
+    pub settings: Arc<Settings>,
+    /// The registries.
+    pub registry: Registry,
+    /// What is kept.
+    pub store: Store,
+    /// What is known now, and who is told of it.
+    pub board: Arc<Board>,
+    /// Cancelled when the process shall end.
+    pub shutdown: CancellationToken,
+    /// Reads the clocks.
+    pub clock: fn() -> Now,
+    /// Told whenever something moves; the watchdog listens.
+    pub progress: Option<Progress>,
+    /// How long an absent engine is waited for in the middle of an update; `None`: for ever.
+    pub patience: Option<Duration>,
+    link: Arc<tokio::sync::Mutex<Option<Engine>>>,
+}
+
+impl Work {
+    /// Puts the parts together; nothing is asked yet.
+    #[must_use]
+    pub fn new(
+        settings: Arc<Settings>,
+        registry: Registry,
+        store: Store,
+        board: Arc<Board>,
+        shutdown: CancellationToken,
+        clock: fn() -> Now,
+    ) -> Self {
+        Self {
+            settings,
+            registry,
+            store,
+            board,
+            shutdown,
+            clock,
+            progress: None,
+            patience: None,
+            link: Arc::default(),
+        }
+    }
+
+    /// The engine, connected.
+    ///
+    /// # Errors
+    /// When it cannot be reached; in words with the remedy.
+    pub async fn engine(&self) -> Result<Engine, EngineError> {
+        let mut link = self.link.lock().await;
+        if let Some(engine) = &*link {
+            return Ok(engine.clone());
+        }
+        let engine = Engine::connect(&self.settings.engine.host).await?;
+        *link = Some(engine.clone());
+        Ok(engine)
+    }
+
+    /// Forgets the connection: the engine went away and may come back as another version.
+    pub async fn hang_up(&self) {
+        *self.link.lock().await = None;
+    }
+
+    /// Tells the watchdog that something moves.
+    pub fn mark(&self) {
+        if let Some(progress) = &self.progress {
+            progress.mark();
+        }
+    }
+}

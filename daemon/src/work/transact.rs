@@ -1,0 +1,418 @@
+//! Carrying out one transaction: writing down, acting, answering, as the core's driver asks.
+//!
+//! Owns the translation of acts into engine calls, and of the engine's answers into the core's. Must never choose what
+//! comes next.
+
+use std::time::Duration;
+
+use dockbeacon_core::event::What;
+use dockbeacon_core::model::{ContainerId, ImageId};
+use dockbeacon_core::update::definition::set_compose_image;
+use dockbeacon_core::update::driver::{Driver, Want};
+use dockbeacon_core::update::journal::{Act, Answer, Outcome, Record, Source, Tx};
+use dockbeacon_core::update::run::{Foreign, Seen, World};
+use dockbeacon_core::update::verify::{self, Verdict};
+use dockbeacon_core::update::{driver, names};
+use serde_json::{Value, json};
+
+use super::Work;
+use super::prepare::image_id;
+use super::view::Story;
+use crate::docker::{Engine, EngineError};
+use crate::failpoint;
+use crate::store::StoreError;
+
+/// Between two looks at an engine that is away.
+const AWAY: Duration = Duration::from_secs(2);
+/// Between two looks at a container that is being watched; the first ones come faster.
+const LOOK: Duration = Duration::from_millis(1000);
+const FIRST_LOOKS: Duration = Duration::from_millis(200);
+/// Lines of a failed container's log that are kept.
+const LOG_LINES: usize = 20;
+
+/// The transaction was left to the next process: nothing is lost, its journal says where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Interrupted {
+    /// The process is stopping.
+    #[error("stopped in the middle; the next start goes on from here")]
+    Stopping,
+    /// The engine stayed away.
+    #[error("the engine stayed away: {0}; the next start goes on from here")]
+    EngineAway(String),
+}
+
+impl Work {
+    /// Takes a transaction to its end.
+    ///
+    /// # Errors
+    /// When it must be left to the next process.
+    pub async fn transact(&self, mut driver: Driver) -> Result<(Outcome, String), Interrupted> {
+        let mut story = Story::new(self, driver.tx());
+        loop {
+            if self.shutdown.is_cancelled() {
+                driver.interrupt("Dockbeacon was stopped before anything had been touched");
+            }
+            match driver.next() {
+                Want::Look => {
+                    let world = self.patiently(async || self.world(driver.tx()).await).await?;
+                    driver.saw(world);
+                }
+                Want::Over(outcome, message) => {
+                    if let Err(error) = self.save(&mut driver) {
+                        tracing::error!(%error, "the end of an update could not be written down");
+                    }
+                    failpoint::hit("journal.ended");
+                    story.end(driver.tx());
+                    return Ok((outcome, message));
+                }
+                Want::Do(act) => {
+                    if self.shutdown.is_cancelled() && matches!(act, Act::Verify { .. }) {
+                        return Err(Interrupted::Stopping);
+                    }
+                    if let Err(error) = self.save(&mut driver) {
+                        tracing::error!(%error, "the journal could not be written");
+                        if !driver.journal_failed(&act, &error.to_string()) {
+                            continue;
+                        }
+                    }
+                    failpoint::hit(&format!("journal.{}", word(&act)));
+                    story.step(driver.tx(), "");
+                    let answer = self.answer(driver.tx(), &act, &mut story).await?;
+                    failpoint::hit(&format!("done.{}", word(&act)));
+                    driver.answered(answer);
+                }
+            }
+        }
+    }
+
+    fn save(&self, driver: &mut Driver) -> Result<(), StoreError> {
+        let at = (self.clock)().civil;
+        let records = driver.take_unsaved();
+        let texts: Vec<String> = records.iter().map(|r| json!(r).to_string()).collect();
+        self.store.journal_append_all(driver.tx().plan.tx.as_str(), at, &texts)?;
+        self.mark();
+        Ok(())
+    }
+
+    /// Repeats while the engine is away, up to the patience that was set.
+    async fn patiently<T>(
+        &self,
+        mut ask: impl AsyncFnMut() -> Result<T, EngineError>,
+    ) -> Result<T, Interrupted> {
+        let begun = (self.clock)().monotonic;
+        loop {
+            match ask().await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    tracing::warn!(%error, "the engine is away in the middle of an update");
+                    self.board.engine_state(Err(error.to_string()), &self.settings.engine.host);
+                    self.hang_up().await;
+                    self.mark();
+                    let waited = (self.clock)().monotonic.saturating_sub(begun);
+                    if self.patience.is_some_and(|p| waited > p) {
+                        return Err(Interrupted::EngineAway(error.to_string()));
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(AWAY) => {}
+                        () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is there.
+    async fn world(&self, tx: &Tx) -> Result<World, EngineError> {
+        let engine = self.engine().await?;
+        let plan = &tx.plan;
+        let marked = names::successor(&plan.name, &plan.tx);
+        let successor = tx.successor.as_ref().map_or(marked.as_str(), ContainerId::as_str);
+        let (old, successor, holder, reference, old_image, inventory) = tokio::try_join!(
+            engine.inspect_container(tx.old_id().as_str()),
+            engine.inspect_container(successor),
+            engine.inspect_container(plan.name.as_str()),
+            engine.inspect_image(plan.reference.as_written()),
+            engine.inspect_image(plan.old_image.as_str()),
+            engine.inventory(),
+        )?;
+        let old = old.as_ref().and_then(seen);
+        let successor = successor.as_ref().and_then(seen).filter(|s| s.id != *tx.old_id());
+        let ours = |id: &ContainerId| {
+            [&old, &successor].into_iter().flatten().any(|s| s.id == *id)
+        };
+        let foreign = holder
+            .as_ref()
+            .and_then(seen)
+            .filter(|s| s.name == plan.name.as_str() && !ours(&s.id))
+            .map(|s| Foreign { id: s.id, up: s.up });
+        let new_image_used = inventory
+            .containers
+            .iter()
+            .any(|c| !ours(&c.id) && tx.new_image.as_ref() == Some(&c.image_id));
+        Ok(World {
+            old,
+            successor,
+            foreign,
+            reference: reference.as_ref().and_then(image_id),
+            old_image_here: old_image.is_some(),
+            new_image_used,
+        })
+    }
+
+    /// Acts, and says what came of it. An engine that goes away in the middle is waited for and asked again: every act can
+    /// be repeated.
+    async fn answer(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
+        if let Act::Verify { id } = act {
+            return self.verify(tx, id, story).await;
+        }
+        let answered = self
+            .patiently(async || match self.act(tx, act, story).await {
+                Err(error) if error.engine_is_away() => Err(error),
+                other => Ok(other),
+            })
+            .await?;
+        Ok(match answered {
+            Ok(answer) => answer,
+            Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
+                Answer::Gone { why }
+            }
+            Err(error) => Answer::Failed { why: error.to_string() },
+        })
+    }
+
+    async fn act(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Answer, EngineError> {
+        let engine = self.engine().await?;
+        let plan = &tx.plan;
+        match act {
+            Act::Pull => return self.bring_image(&engine, tx, story).await,
+            Act::MoveReference { to } => {
+                engine.tag(to.as_str(), &plan.reference.name(), &plan.reference.tag).await?;
+            }
+            Act::Create => {
+                let name = names::successor(&plan.name, &plan.tx);
+                return create(&engine, tx, &name, tx.new_image.as_ref()).await;
+            }
+            Act::CreateAgain => {
+                let reference = engine.inspect_image(plan.reference.as_written()).await?;
+                let image = reference.as_ref().and_then(image_id);
+                return create(&engine, tx, plan.name.as_str(), image.as_ref()).await;
+            }
+            Act::Connect { id, network } => {
+                let endpoint = plan.definition.connect.get(network).cloned().unwrap_or_default();
+                let refused = engine.connect_network(network, id.as_str(), &endpoint).await.err();
+                if let Some(error) = refused {
+                    let there = engine.inspect_container(id.as_str()).await?;
+                    if !there.as_ref().and_then(seen).is_some_and(|s| s.networks.contains(network)) {
+                        return Err(error);
+                    }
+                }
+            }
+            Act::Stop { id } => {
+                let wait = plan.stop_timeout.map(|s| Duration::from_secs(u64::from(s)));
+                engine.stop(id.as_str(), wait, plan.stop_signal.as_deref()).await?;
+            }
+            Act::RestartOff { id } => {
+                engine.set_restart_policy(id.as_str(), &json!({"Name": "no", "MaximumRetryCount": 0})).await?;
+            }
+            Act::RestartBack { id } => engine.set_restart_policy(id.as_str(), &plan.old_restart).await?,
+            Act::Rename { id, to } => rename(&engine, id, to).await?,
+            Act::Start { id } => engine.start(id.as_str()).await?,
+            Act::Remove { id, volumes } => {
+                // Ours alone is forced: the old one must have been stopped in peace before.
+                let force = *id != plan.old;
+                match engine.remove(id.as_str(), force, *volumes).await {
+                    Ok(()) => engine.wait_gone(id.as_str(), Duration::from_secs(60)).await?,
+                    Err(EngineError::NotFound(_)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Act::TidyImages => self.tidy_images(&engine, tx).await?,
+            Act::Verify { .. } => {}
+        }
+        Ok(Answer::Done)
+    }
+
+    async fn bring_image(&self, engine: &Engine, tx: &Tx, story: &mut Story<'_>) -> Result<Answer, EngineError> {
+        let reference = &tx.plan.reference;
+        let name = match &tx.plan.source {
+            Source::Local { image } => image.as_str().to_owned(),
+            Source::Registry { digest } => {
+                let name = format!("{}@{digest}", reference.name());
+                let auth = self.registry.engine_auth(&reference.registry).await;
+                let silence = self.settings.update.pull_silence;
+                engine
+                    .pull(&name, auth, silence, |p| {
+                        self.mark();
+                        story.pulled(tx, p.layers_done, p.layers_total, p.bytes, p.total);
+                    })
+                    .await?;
+                name
+            }
+        };
+        let id = engine.inspect_image(&name).await?.as_ref().and_then(image_id);
+        id.map(|id| Answer::Image { id }).ok_or_else(|| EngineError::NotFound(format!("{name} is not on this machine")))
+    }
+
+    /// Watches a container until it is well or has failed.
+    async fn verify(&self, tx: &Tx, id: &ContainerId, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
+        let begun = (self.clock)().monotonic;
+        loop {
+            let inspect = self
+                .patiently(async || self.engine().await?.inspect_container(id.as_str()).await)
+                .await?;
+            let Some(inspect) = inspect else { return Ok(Answer::Gone { why: "somebody removed it".to_owned() }) };
+            self.mark();
+            let watched = (self.clock)().monotonic.saturating_sub(begun);
+            match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched) {
+                Verdict::Healthy(seen) => return Ok(Answer::Healthy { seen }),
+                Verdict::Failed(seen) => {
+                    let log = match self.engine().await {
+                        Ok(engine) => engine.logs_tail(id.as_str(), LOG_LINES).await.unwrap_or_else(|e| vec![e.to_string()]),
+                        Err(error) => vec![error.to_string()],
+                    };
+                    return Ok(Answer::Unhealthy { seen, log });
+                }
+                Verdict::Pending(seen) => story.step(tx, &seen),
+            }
+            let pause = if watched < Duration::from_secs(2) { FIRST_LOOKS } else { LOOK };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
+            }
+        }
+    }
+
+    /// Takes up what an earlier process left unfinished, before anything else is done.
+    ///
+    /// # Errors
+    /// When one of them must be left to the next process again.
+    pub async fn recover(&self) -> Result<Vec<(Tx, Outcome, String)>, Interrupted> {
+        let open = match self.store.journal_open() {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::error!(%error, "the journal could not be read; nothing is recovered");
+                return Ok(Vec::new());
+            }
+        };
+        let mut ends = Vec::new();
+        for (tx, rows) in open {
+            let records: Vec<Record> = rows
+                .iter()
+                .filter_map(|(_, json)| {
+                    serde_json::from_str(json)
+                        .inspect_err(|error| tracing::error!(tx, %error, "a journal record cannot be read"))
+                        .ok()
+                })
+                .collect();
+            let Some(driver) = driver::Driver::resume(&records) else {
+                tracing::error!(tx, "a journal does not begin with a plan; it is closed without acting");
+                self.close(&tx);
+                continue;
+            };
+            tracing::warn!(tx, container = %driver.tx().plan.name, "going on with an interrupted update");
+            let (outcome, message) = self.transact(driver.clone()).await?;
+            ends.push((driver.tx().clone(), outcome, message.clone()));
+            self.concluded(driver.tx(), outcome, &message);
+        }
+        Ok(ends)
+    }
+
+    pub(super) fn close(&self, tx: &str) {
+        if let Err(error) = self.store.journal_close(tx) {
+            tracing::error!(tx, %error, "a journal could not be closed");
+        }
+    }
+
+    /// Remembers and tells what follows from the end of a transaction.
+    pub(super) fn concluded(&self, tx: &Tx, outcome: Outcome, message: &str) {
+        let plan = &tx.plan;
+        let name = plan.name.as_str();
+        let key = super::jobs::target_key(&plan.source);
+        let now = (self.clock)().civil;
+        let noted = match outcome {
+            Outcome::RolledBack | Outcome::Lost => self.store.bad_add(name, key, message, now),
+            Outcome::Updated | Outcome::Unchanged | Outcome::Failed | Outcome::StoodBack => Ok(()),
+        };
+        let forgotten = match outcome {
+            Outcome::Failed | Outcome::StoodBack => Ok(false),
+            Outcome::Updated | Outcome::Unchanged | Outcome::RolledBack | Outcome::Lost => self.store.approval_remove(name),
+        };
+        for error in [noted.err(), forgotten.err()].into_iter().flatten() {
+            tracing::error!(%error, container = name, "the end of an update could not be remembered");
+        }
+        if outcome == Outcome::Lost {
+            self.board.state().lost.insert(name.to_owned());
+        }
+        self.close(plan.tx.as_str());
+        self.board.recall();
+        self.board.tell(What::UpdateFinished {
+            tx: plan.tx.to_string(),
+            container: name.to_owned(),
+            outcome: outcome.word().to_owned(),
+            message: message.to_owned(),
+        });
+        match outcome {
+            Outcome::Updated | Outcome::Unchanged => tracing::info!(container = name, tx = %plan.tx, outcome = outcome.word(), "{message}"),
+            Outcome::Failed | Outcome::RolledBack | Outcome::StoodBack | Outcome::Lost => {
+                tracing::warn!(container = name, tx = %plan.tx, outcome = outcome.word(), "{message}");
+            }
+        }
+    }
+}
+
+/// The act's name, as fail points use it.
+const fn word(act: &Act) -> &'static str {
+    match act {
+        Act::Pull => "pull",
+        Act::MoveReference { .. } => "move-reference",
+        Act::Create => "create",
+        Act::CreateAgain => "create-again",
+        Act::Connect { .. } => "connect",
+        Act::Stop { .. } => "stop",
+        Act::RestartOff { .. } => "restart-off",
+        Act::RestartBack { .. } => "restart-back",
+        Act::Rename { .. } => "rename",
+        Act::Start { .. } => "start",
+        Act::Verify { .. } => "verify",
+        Act::Remove { .. } => "remove",
+        Act::TidyImages => "tidy-images",
+    }
+}
+
+/// Creates by name. Where the name exists already, it is the container of an earlier try: nobody else uses such names.
+async fn create(engine: &Engine, tx: &Tx, name: &str, image: Option<&ImageId>) -> Result<Answer, EngineError> {
+    let mut body = tx.plan.definition.body.clone();
+    if let Some(image) = image {
+        set_compose_image(&mut body, image);
+    }
+    match engine.create(name, &body).await {
+        Ok(id) => Ok(Answer::Made { id }),
+        Err(EngineError::Conflict(why)) => match engine.inspect_container(name).await?.as_ref().and_then(seen) {
+            Some(seen) => Ok(Answer::Made { id: seen.id }),
+            None => Err(EngineError::Conflict(why)),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Renames; that it has that name already is no error.
+async fn rename(engine: &Engine, id: &ContainerId, to: &str) -> Result<(), EngineError> {
+    let Err(refused) = engine.rename(id.as_str(), to).await else { return Ok(()) };
+    let there = engine.inspect_container(id.as_str()).await?;
+    if there.as_ref().and_then(seen).is_some_and(|s| s.name == to) { Ok(()) } else { Err(refused) }
+}
+
+/// What a description says of a container that matters to a transaction.
+fn seen(inspect: &Value) -> Option<Seen> {
+    let text = |pointer: &str| inspect.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let flag = |pointer: &str| inspect.pointer(pointer).and_then(Value::as_bool).unwrap_or_default();
+    let networks = inspect.pointer("/NetworkSettings/Networks").and_then(Value::as_object);
+    Some(Seen {
+        id: ContainerId::new(text("/Id")).ok()?,
+        name: text("/Name").trim_start_matches('/').to_owned(),
+        up: flag("/State/Running") || flag("/State/Paused") || flag("/State/Restarting"),
+        image: ImageId::new(text("/Image")).ok()?,
+        restart_off: matches!(text("/HostConfig/RestartPolicy/Name"), "" | "no"),
+        networks: networks.map(|n| n.keys().cloned().collect()).unwrap_or_default(),
+    })
+}
