@@ -74,8 +74,11 @@ pub struct Backoff {
 impl Backoff {
     /// The registry said 429 (or 503 with a time). Returns how long it is left alone.
     pub fn limited(&mut self, retry_after: Option<RetryAfter>, now: &Now) -> Wait {
-        let doubled = FIRST.saturating_mul(1 << self.refusals.min(10));
-        self.refusals = self.refusals.saturating_add(1);
+        // Requests are sent in bursts: all refusals of one burst are one.
+        if self.wait(now).is_none() {
+            self.refusals = self.refusals.saturating_add(1);
+        }
+        let doubled = FIRST.saturating_mul(1 << self.refusals.saturating_sub(1).min(10));
         let asked = match retry_after {
             Some(RetryAfter::Delay(delay)) => Some(delay),
             // Against a clock that is not believed, a date says nothing.
@@ -89,10 +92,11 @@ impl Backoff {
         wait(until, now)
     }
 
-    /// The registry answered as it should.
-    pub const fn answered(&mut self) {
-        self.until = None;
-        self.refusals = 0;
+    /// The registry answered as it should. An answer from within a burst that was refused in part changes nothing.
+    pub fn answered(&mut self, now: &Now) {
+        if self.wait(now).is_none() {
+            *self = Self::default();
+        }
     }
 
     /// Whether it is still to be left alone.
@@ -155,8 +159,18 @@ mod tests {
         }
         assert_eq!(waits[..3], [60, 120, 240]);
         assert_eq!(waits[11], 6 * 3600);
-        backoff.answered();
+        backoff.answered(&now(at));
         assert_eq!(backoff.limited(None, &now(at)).remaining.as_secs(), 60);
+    }
+
+    #[test]
+    fn a_burst_counts_once_and_keeps_its_wait() {
+        let mut backoff = Backoff::default();
+        for _ in 0..20 {
+            backoff.limited(None, &now(0));
+            backoff.answered(&now(0));
+        }
+        assert_eq!(backoff.wait(&now(0)).map(|w| w.remaining.as_secs()), Some(60));
     }
 
     #[test]
