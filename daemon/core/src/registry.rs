@@ -1,1 +1,0 @@
-//! What a registry's answer means.

@@ -1,0 +1,334 @@
+//! Connections to registries.
+//!
+//! Owns the HTTP clients and which way of speaking each registry understands. Must never know what is asked or who asks.
+//!
+//! Each host has a ladder of ways, the best first: HTTP/2 over TLS without asking whether it is spoken (so that all first
+//! requests share one connection: TCP, TLS and the requests are three round trips), then HTTP/1.1 over TLS, then, on
+//! loopback and for `registry.insecure`, plain HTTP. The first way that brings an answer is remembered.
+
+use std::io::ErrorKind;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dockbeacon_core::registry::is_loopback;
+use dockbeacon_core::settings::RegistrySettings;
+use reqwest::{Client, RequestBuilder, Response};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use url::Url;
+
+use super::{RegistryError, SetupError};
+
+/// Patience for a connection, within that for the whole answer.
+const CONNECT: Duration = Duration::from_secs(10);
+/// An idle connection costs both sides; checks are minutes or hours apart.
+const IDLE: Duration = Duration::from_secs(15);
+
+/// One way of speaking.
+#[derive(Debug, Clone)]
+struct Way {
+    scheme: &'static str,
+    client: Client,
+}
+
+/// The ways for each kind of host.
+#[derive(Debug)]
+pub(super) struct Transport {
+    normal: Vec<Way>,
+    loopback: Vec<Way>,
+    insecure: Vec<Way>,
+    insecure_hosts: Vec<String>,
+}
+
+/// What is remembered of one host.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    /// The place on the ladder that brought an answer.
+    way: AtomicUsize,
+    /// Whether one did. Until then errors may mean that something else is spoken; from then on they mean trouble.
+    settled: AtomicBool,
+}
+
+impl Transport {
+    pub fn new(settings: &RegistrySettings) -> Result<Self, SetupError> {
+        let roots = roots(settings.ca_file.as_deref())?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = |checked: bool, alpn: &str| -> Result<ClientConfig, SetupError> {
+            let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()
+                .map_err(|e| SetupError::Client(e.to_string()))?;
+            let mut config = if checked {
+                builder.with_root_certificates(Arc::clone(&roots)).with_no_client_auth()
+            } else {
+                let trusting = Arc::new(Trusting(Arc::clone(&provider)));
+                builder.dangerous().with_custom_certificate_verifier(trusting).with_no_client_auth()
+            };
+            config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+            Ok(config)
+        };
+        let way = |scheme, checked, h2: bool, proxied: bool| -> Result<Way, SetupError> {
+            let mut builder = Client::builder()
+                .user_agent(concat!("dockbeacon/", env!("CARGO_PKG_VERSION")))
+                .timeout(settings.timeout)
+                .connect_timeout(CONNECT.min(settings.timeout))
+                .pool_idle_timeout(IDLE)
+                .tls_backend_preconfigured(tls(checked, if h2 { "h2" } else { "http/1.1" })?);
+            builder = if h2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
+            if !proxied {
+                builder = builder.no_proxy();
+            }
+            builder
+                .build()
+                .map(|client| Way { scheme, client })
+                .map_err(|e| SetupError::Client(e.to_string()))
+        };
+        let insecure = if settings.insecure.is_empty() {
+            Vec::new()
+        } else {
+            vec![
+                way("https", false, true, true)?,
+                way("https", false, false, true)?,
+                way("http", true, false, true)?,
+            ]
+        };
+        Ok(Self {
+            normal: vec![way("https", true, true, true)?, way("https", true, false, true)?],
+            loopback: vec![
+                way("https", true, true, false)?,
+                way("https", true, false, false)?,
+                way("http", true, false, false)?,
+            ],
+            insecure,
+            insecure_hosts: settings.insecure.clone(),
+        })
+    }
+
+    fn ways(&self, host: &str) -> &[Way] {
+        if self.insecure_hosts.iter().any(|h| h == host) {
+            &self.insecure
+        } else if is_loopback(host) {
+            &self.loopback
+        } else {
+            &self.normal
+        }
+    }
+
+    /// Whether secrets may go to this URL on behalf of `host`: over TLS, or where the owner (or loopback) allows less.
+    pub fn may_carry_secrets(&self, host: &str, url: &str) -> bool {
+        url.starts_with("https://") || is_loopback(host) || self.insecure_hosts.iter().any(|h| h == host)
+    }
+
+    /// Sends to `host`; `path` begins with `/v2/`. The request is made anew for each way tried.
+    pub async fn send(
+        &self,
+        host: &str,
+        known: &Known,
+        make: impl Fn(&Client, String) -> RequestBuilder,
+        path: &str,
+    ) -> Result<Response, RegistryError> {
+        let ways: Vec<&Way> = self.ways(host).iter().collect();
+        climb(&ways, host, known, |way| make(&way.client, format!("{}://{host}{path}", way.scheme))).await
+    }
+
+    /// Sends to a token service at `url`, over what its scheme says.
+    pub async fn send_to(
+        &self,
+        url: &Url,
+        known: &Known,
+        make: impl Fn(&Client) -> RequestBuilder,
+    ) -> Result<Response, RegistryError> {
+        let host = authority(url);
+        // Plain HTTP is no way of the normal ladder; where a registry names such a service, HTTP/1.1 it is.
+        let mut ways: Vec<&Way> = self.ways(&host).iter().filter(|w| w.scheme == url.scheme()).collect();
+        if ways.is_empty() {
+            ways.extend(self.normal.last());
+        }
+        climb(&ways, &host, known, |way| make(&way.client)).await
+    }
+}
+
+/// `host[:port]` of a URL, as registries are written.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// Tries the ways from the remembered one on.
+async fn climb(
+    ways: &[&Way],
+    host: &str,
+    known: &Known,
+    make: impl Fn(&Way) -> RequestBuilder,
+) -> Result<Response, RegistryError> {
+    let mut at = known.way.load(Ordering::Relaxed).min(ways.len().saturating_sub(1));
+    loop {
+        let Some(way) = ways.get(at) else { return Err(unexpected(host, "no way of speaking to it")) };
+        match make(way).send().await {
+            Ok(response) => {
+                known.way.store(at, Ordering::Relaxed);
+                known.settled.store(true, Ordering::Relaxed);
+                return Ok(response);
+            }
+            Err(error) if speaks_otherwise(&error) && !known.settled.load(Ordering::Relaxed) => {
+                if at + 1 >= ways.len() {
+                    return Err(failure(host, &error));
+                }
+                at += 1;
+            }
+            Err(error) => {
+                // It may have been set up anew: the next request starts from the best way.
+                if speaks_otherwise(&error) {
+                    known.way.store(0, Ordering::Relaxed);
+                    known.settled.store(false, Ordering::Relaxed);
+                }
+                return Err(failure(host, &error));
+            }
+        }
+    }
+}
+
+/// What the machine trusts, plus the owner's own file.
+fn roots(ca_file: Option<&str>) -> Result<Arc<RootCertStore>, SetupError> {
+    let mut roots = RootCertStore::empty();
+    let native = rustls_native_certs::load_native_certs();
+    for error in &native.errors {
+        tracing::warn!(%error, "a certificate of the system's store cannot be read");
+    }
+    roots.add_parsable_certificates(native.certs);
+    if let Some(path) = ca_file {
+        let bad = |why: String| SetupError::CaFile { path: path.to_owned(), why };
+        let file = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
+        let mut any = false;
+        for certificate in file {
+            let certificate = certificate.map_err(|e| bad(e.to_string()))?;
+            roots.add(certificate).map_err(|e| bad(e.to_string()))?;
+            any = true;
+        }
+        if !any {
+            return Err(bad("there is no certificate in it".to_owned()));
+        }
+    }
+    if roots.is_empty() {
+        tracing::warn!(
+            "no certificate authority is known here, so no registry can be trusted: install ca-certificates"
+        );
+    }
+    Ok(Arc::new(roots))
+}
+
+/// Every cause of an error, the outermost first. An I/O error hides what it wraps from `source`.
+fn causes<'a>(error: &'a (dyn std::error::Error + 'static)) -> Vec<&'a (dyn std::error::Error + 'static)> {
+    let mut list = Vec::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        list.push(cause);
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match inner {
+            Some(inner) => Some(inner as &(dyn std::error::Error + 'static)),
+            None => cause.source(),
+        };
+    }
+    list
+}
+
+fn find<E: std::error::Error + 'static>(error: &reqwest::Error) -> Option<&E> {
+    causes(error).into_iter().find_map(|cause| cause.downcast_ref::<E>())
+}
+
+/// Whether the other side is there but speaks something else than what was tried: only then the next way is worth it.
+fn speaks_otherwise(error: &reqwest::Error) -> bool {
+    if error.is_timeout() {
+        return false;
+    }
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return !matches!(tls, rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented);
+    }
+    match find::<std::io::Error>(error).map(std::io::Error::kind) {
+        Some(kind) => {
+            matches!(
+                kind,
+                ErrorKind::UnexpectedEof
+                    | ErrorKind::ConnectionReset
+                    | ErrorKind::BrokenPipe
+                    | ErrorKind::InvalidData
+            )
+        }
+        // The HTTP library's own complaint about what it read.
+        None => find::<hyper::Error>(error).is_some_and(|e| !e.is_timeout()),
+    }
+}
+
+fn failure(host: &str, error: &reqwest::Error) -> RegistryError {
+    let registry = host.to_owned();
+    if let Some(rustls::Error::InvalidCertificate(why)) = find::<rustls::Error>(error) {
+        return RegistryError::Tls {
+            registry,
+            why: format!("its certificate is refused ({why})"),
+            remedy: "check the clock; for an authority of your own set registry.ca_file; to skip the check name the host in registry.insecure".to_owned(),
+        };
+    }
+    // The innermost cause says it best.
+    let deepest = causes(error).last().map(ToString::to_string).unwrap_or_default();
+    let io = find::<std::io::Error>(error).map(std::io::Error::kind);
+    let (why, remedy) = if error.is_timeout() {
+        ("no answer in time".to_owned(), "check the network, or raise registry.timeout")
+    } else if causes(error).iter().any(|c| c.to_string().contains("dns error")) {
+        (format!("its name cannot be resolved ({deepest})"), "check the name and the network's DNS")
+    } else if io == Some(ErrorKind::ConnectionRefused) {
+        ("the connection is refused".to_owned(), "check the address and whether the registry runs")
+    } else {
+        (deepest, "check the address and the network")
+    };
+    RegistryError::Unreachable { registry, why, remedy: remedy.to_owned() }
+}
+
+pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> RegistryError {
+    failure(host, error)
+}
+
+pub(super) fn unexpected(host: &str, why: impl Into<String>) -> RegistryError {
+    RegistryError::Unexpected { registry: host.to_owned(), why: why.into() }
+}
+
+/// Takes any certificate: for hosts that the owner listed in `registry.insecure`, and nobody else.
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
