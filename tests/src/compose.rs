@@ -9,14 +9,14 @@ use anyhow::{Context, Result, bail};
 
 use crate::engine::{TestEngine, compose_program};
 
-/// Runs `docker compose -p PROJECT -f FILE ARGS…` on the engine; gives what it printed, both streams together.
+/// Does what `docker compose -p PROJECT -f FILE ARGS…` does, on the engine; gives what it printed, both streams together.
 ///
 /// # Errors
 /// The program is missing, or it failed; its output is in the message.
 pub fn compose(engine: &TestEngine, project: &str, file: &Path, args: &[&str]) -> Result<String> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     let output = Command::new(compose_program()?)
-        .args(["compose", "--ansi", "never", "-p", project, "-f"])
+        .args(["--ansi", "never", "-p", project, "-f"])
         .arg(file)
         .args(args)
         .current_dir(folder)
@@ -25,7 +25,8 @@ pub fn compose(engine: &TestEngine, project: &str, file: &Path, args: &[&str]) -
         .env("DOCKER_HOST", &engine.host)
         .output()
         .context("cannot run docker compose")?;
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         bail!("docker compose {args:?} ended with {}: {said}", output.status);
     }

@@ -2,6 +2,8 @@
 //!
 //! Owns building, starting, killing and the captured log. Must never look into the daemon but through its outside.
 
+#![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};

@@ -191,8 +191,7 @@ pub fn index(images: &[BuiltImage]) -> Result<(Vec<u8>, String)> {
                    "platform": {"architecture": image.arch, "os": "linux"}})
         })
         .collect();
-    let bytes =
-        serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))?;
+    let bytes = serde_json::to_vec(&json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}))?;
     let digest = format!("sha256:{}", sha256(&bytes));
     Ok((bytes, digest))
 }

@@ -41,14 +41,16 @@ impl Proxy {
     /// The socket cannot be made.
     pub fn start(engine: &TestEngine, folder: &Path) -> Result<Self> {
         let socket = folder.join("proxy.sock");
-        let listener = UnixListener::bind(&socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+        let listener =
+            UnixListener::bind(&socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
         let state = Arc::new(State::default());
         let (shared, upstream) = (Arc::clone(&state), engine.socket());
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (state, upstream) = (Arc::clone(&shared), upstream.clone());
                 tokio::spawn(async move {
-                    let service = service_fn(move |request| forward(request, upstream.clone(), Arc::clone(&state)));
+                    let service =
+                        service_fn(move |request| forward(request, upstream.clone(), Arc::clone(&state)));
                     // A client that goes away is none of our business.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
@@ -87,9 +89,15 @@ impl Drop for Proxy {
     }
 }
 
-async fn forward(mut request: Request<Incoming>, upstream: PathBuf, state: Arc<State>) -> Result<Response<Incoming>> {
-    let seen =
-        (request.method().to_string(), request.uri().path_and_query().map(ToString::to_string).unwrap_or_default());
+async fn forward(
+    mut request: Request<Incoming>,
+    upstream: PathBuf,
+    state: Arc<State>,
+) -> Result<Response<Incoming>> {
+    let seen = (
+        request.method().to_string(),
+        request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+    );
     let held = locked(&state.held).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
     locked(&state.seen).push(seen);
     let stream = UnixStream::connect(&upstream).await?;
@@ -104,7 +112,8 @@ async fn forward(mut request: Request<Incoming>, upstream: PathBuf, state: Arc<S
         let from_engine = hyper::upgrade::on(&mut response);
         tokio::spawn(async move {
             if let (Ok(client), Ok(engine)) = (from_client.await, from_engine.await) {
-                let _ = tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(engine)).await;
+                let _ =
+                    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(engine)).await;
             }
         });
     }

@@ -2,6 +2,8 @@
 //!
 //! Owns one request per connection over a unix socket. Must never interpret more of an answer than a test asks for.
 
+#![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -156,7 +158,12 @@ impl Raw {
     ///
     /// # Errors
     /// The time is up; the last state is in the message.
-    pub async fn wait_for(&self, name: &str, limit: Duration, wanted: impl Fn(&Value) -> bool) -> Result<Value> {
+    pub async fn wait_for(
+        &self,
+        name: &str,
+        limit: Duration,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Result<Value> {
         let end = Instant::now() + limit;
         loop {
             let now = self.inspect(name).await;

@@ -2,6 +2,8 @@
 //!
 //! Owns its process, folder, certificate, password file and access log. Must never serve beyond loopback.
 
+#![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
+
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -99,10 +101,8 @@ impl Registry {
             let pem = write_certificates(&folder)?;
             client = client.tls_certs_merge([reqwest::Certificate::from_pem(pem.as_bytes())?]);
             ca = Some(folder.path().join("ca.pem"));
-            config += &format!(
-                "  tls: {{certificate: {0}/cert.pem, key: {0}/key.pem}}\n",
-                folder.path().display()
-            );
+            config +=
+                &format!("  tls: {{certificate: {0}/cert.pem, key: {0}/key.pem}}\n", folder.path().display());
         }
         if let Some((name, password)) = &options.login {
             let made = Command::new("htpasswd")
@@ -110,7 +110,8 @@ impl Registry {
                 .output()
                 .context("cannot run htpasswd; install apache2-utils")?;
             std::fs::write(folder.path().join("htpasswd"), made.stdout)?;
-            config += &format!("auth: {{htpasswd: {{realm: test, path: {}/htpasswd}}}}\n", folder.path().display());
+            config +=
+                &format!("auth: {{htpasswd: {{realm: test, path: {}/htpasswd}}}}\n", folder.path().display());
         }
         std::fs::write(folder.path().join("config.yml"), config)?;
         let errors = std::fs::File::create(folder.path().join("errors"))?;
@@ -135,8 +136,16 @@ impl Registry {
             });
         }
         let scheme = if options.tls { "https" } else { "http" };
-        let mut registry =
-            Self { address, ca, client: client.build()?, login: options.login.clone(), scheme, child, log, folder };
+        let mut registry = Self {
+            address,
+            ca,
+            client: client.build()?,
+            login: options.login.clone(),
+            scheme,
+            child,
+            log,
+            folder,
+        };
         registry.wait_up().await?;
         registry.clear_log();
         Ok(registry)
@@ -151,7 +160,9 @@ impl Registry {
             }
             match self.request("GET", "").send().await {
                 Ok(answer) if answer.status().is_success() => break,
-                other if Instant::now() > end => bail!("docker-registry on {} does not answer: {other:?}", self.address),
+                other if Instant::now() > end => {
+                    bail!("docker-registry on {} does not answer: {other:?}", self.address)
+                }
                 _ => tokio::time::sleep(Duration::from_millis(30)).await,
             }
         }
@@ -212,7 +223,8 @@ impl Registry {
     }
 
     async fn put_blob(&self, repository: &str, digest: &str, bytes: Vec<u8>) -> Result<()> {
-        let begun = self.request("POST", &format!("{repository}/blobs/uploads/")).send().await?.error_for_status()?;
+        let begun =
+            self.request("POST", &format!("{repository}/blobs/uploads/")).send().await?.error_for_status()?;
         let place = begun.headers().get("location").context("no place to upload to")?.to_str()?;
         let path = place.split_once("/v2/").context("an upload place outside /v2/")?.1;
         let joint = if path.contains('?') { '&' } else { '?' };
@@ -225,7 +237,13 @@ impl Registry {
         Ok(())
     }
 
-    async fn put_manifest(&self, repository: &str, reference: &str, kind: &str, bytes: Vec<u8>) -> Result<()> {
+    async fn put_manifest(
+        &self,
+        repository: &str,
+        reference: &str,
+        kind: &str,
+        bytes: Vec<u8>,
+    ) -> Result<()> {
         self.request("PUT", &format!("{repository}/manifests/{reference}"))
             .header("content-type", kind)
             .body(bytes)

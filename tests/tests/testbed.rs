@@ -2,7 +2,13 @@
 //!
 //! Owns one test for each part of the bed. Must never start the daemon: this has to pass without it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
 
 use std::time::Duration;
 
@@ -52,7 +58,9 @@ fn image_pushed_is_pulled_by_digest_and_answers() {
         let wanted = if engine.containerd_store() { &pushed.digest } else { &pushed.config_digest };
         assert_eq!(id, **wanted);
         let fetched = registry.log();
-        assert!(fetched.iter().any(|a| a.method == "GET" && a.path.ends_with(&pushed.digest) && a.status == 200));
+        assert!(
+            fetched.iter().any(|a| a.method == "GET" && a.path.ends_with(&pushed.digest) && a.status == 200)
+        );
 
         let (name, port) = (place.name("web"), free_port()?);
         let volume = place.name("data");
@@ -153,7 +161,8 @@ fn proxy_sees_requests_and_keeps_an_answer_back() {
         proxy.hold("POST", "/volumes/create");
         let volume = place.name("held");
         let request = json!({"Name": volume});
-        let answer = tokio::time::timeout(Duration::from_millis(500), through.post("/volumes/create", &request));
+        let answer =
+            tokio::time::timeout(Duration::from_millis(500), through.post("/volumes/create", &request));
         assert!(answer.await.is_err(), "the answer came through");
         // The engine may finish after its client is gone.
         let end = std::time::Instant::now() + SOON;
@@ -174,7 +183,12 @@ fn compose_up_a_second_time_changes_nothing() {
         registry.push(&place.name("web"), "latest", &ImageSpec::demo("1")?).await?;
         let file = place.path().join("compose.yaml");
         let image = registry.name(&place.name("web"));
-        std::fs::write(&file, format!("services:\n  web:\n    image: {image}:latest\n    volumes: [data:/data]\nvolumes:\n  data:\n"))?;
+        std::fs::write(
+            &file,
+            format!(
+                "services:\n  web:\n    image: {image}:latest\n    volumes: [data:/data]\nvolumes:\n  data:\n"
+            ),
+        )?;
         let project = place.name("p");
         compose(&engine, &project, &file, &["up", "-d"])?;
         let id = |list: &[Value]| list[0]["Id"].as_str().unwrap().to_owned();

@@ -113,7 +113,9 @@ pub enum Reason {
         needed: String,
     },
     /// The configuration of the old image is gone, so the owner's own settings cannot be told from it.
-    #[error("the configuration of its present image is not known any more, so its own settings cannot be told apart")]
+    #[error(
+        "the configuration of its present image is not known any more, so its own settings cannot be told apart"
+    )]
     UnknownImageConfig,
     /// Paused by somebody.
     #[error("updates are paused until {until}")]

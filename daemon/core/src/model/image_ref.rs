@@ -49,7 +49,9 @@ impl ImageRef {
             return Err(refuse("it is an image id"));
         }
         let (rest, digest) = match text.split_once('@') {
-            Some((rest, digest)) => (rest, Some(Digest::new(digest).map_err(|_| refuse("its digest is wrong"))?)),
+            Some((rest, digest)) => {
+                (rest, Some(Digest::new(digest).map_err(|_| refuse("its digest is wrong"))?))
+            }
             None => (text, None),
         };
         let (name, tag) = match rest.rsplit_once(':') {
@@ -75,10 +77,14 @@ impl ImageRef {
         let path_ok = !path.is_empty()
             && path.split('/').all(|part| {
                 !part.is_empty()
-                    && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
+                    && part
+                        .bytes()
+                        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_.-".contains(&b))
             });
         if !path_ok {
-            return Err(refuse("its repository has something else than lower-case letters, digits and `_.-/`"));
+            return Err(refuse(
+                "its repository has something else than lower-case letters, digits and `_.-/`",
+            ));
         }
         Ok(Self {
             registry: registry.to_owned(),

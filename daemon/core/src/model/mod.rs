@@ -9,5 +9,7 @@ mod labels;
 
 pub use ids::{ContainerId, ContainerName, Digest, HostId, IdError, ImageId, TxId};
 pub use image_ref::{ImageRef, ImageRefError};
-pub use inventory::{Container, ContainerState, EngineInfo, Health, Image, Inventory, Join, JoinKind, Platform};
+pub use inventory::{
+    Container, ContainerState, EngineInfo, Health, Image, Inventory, Join, JoinKind, Platform,
+};
 pub use labels::{Labels, compose};
