@@ -1,0 +1,121 @@
+//! A proxy in front of an engine's socket that writes down every request, and can keep an answer back.
+//!
+//! Owns its socket and its log. Must never change a request or an answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use anyhow::{Context, Result};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+use crate::engine::TestEngine;
+use crate::sandbox::locked;
+
+/// One request that went through: method and path with query.
+pub type Seen = (String, String);
+
+#[derive(Debug, Default)]
+struct State {
+    seen: Mutex<Vec<Seen>>,
+    held: Mutex<Option<Seen>>,
+}
+
+/// A running proxy; ends when dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    /// Where to reach it, as in `DOCKER_HOST`.
+    pub host: String,
+    state: Arc<State>,
+    task: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// Listens on `FOLDER/proxy.sock` in front of the engine. Needs a running runtime.
+    ///
+    /// # Errors
+    /// The socket cannot be made.
+    pub fn start(engine: &TestEngine, folder: &Path) -> Result<Self> {
+        let socket = folder.join("proxy.sock");
+        let listener =
+            UnixListener::bind(&socket).with_context(|| format!("cannot listen on {}", socket.display()))?;
+        let state = Arc::new(State::default());
+        let (shared, upstream) = (Arc::clone(&state), engine.socket());
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (state, upstream) = (Arc::clone(&shared), upstream.clone());
+                tokio::spawn(async move {
+                    let service =
+                        service_fn(move |request| forward(request, upstream.clone(), Arc::clone(&state)));
+                    // A client that goes away is none of our business.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .with_upgrades()
+                        .await;
+                });
+            }
+        });
+        Ok(Self { host: format!("unix://{}", socket.display()), state, task })
+    }
+
+    /// All requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        locked(&self.state.seen).clone()
+    }
+
+    /// Forgets them.
+    pub fn clear(&self) {
+        locked(&self.state.seen).clear();
+    }
+
+    /// From now on the engine gets requests of this method whose path holds this text, and nobody gets the answer.
+    pub fn hold(&self, method: &str, path: &str) {
+        *locked(&self.state.held) = Some((method.into(), path.into()));
+    }
+
+    /// Ends [`Self::hold`] for requests to come.
+    pub fn release(&self) {
+        *locked(&self.state.held) = None;
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn forward(
+    mut request: Request<Incoming>,
+    upstream: PathBuf,
+    state: Arc<State>,
+) -> Result<Response<Incoming>> {
+    let seen = (
+        request.method().to_string(),
+        request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
+    );
+    let held = locked(&state.held).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
+    locked(&state.seen).push(seen);
+    let stream = UnixStream::connect(&upstream).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection.with_upgrades());
+    let from_client = hyper::upgrade::on(&mut request);
+    let mut response = sender.send_request(request).await?;
+    if held {
+        std::future::pending::<()>().await;
+    }
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let from_engine = hyper::upgrade::on(&mut response);
+        tokio::spawn(async move {
+            if let (Ok(client), Ok(engine)) = (from_client.await, from_engine.await) {
+                let _ =
+                    tokio::io::copy_bidirectional(&mut TokioIo::new(client), &mut TokioIo::new(engine)).await;
+            }
+        });
+    }
+    Ok(response)
+}
