@@ -1,1 +1,3 @@
-//! x
+//! Fakes, scenarios and fixtures for tests against real parts.
+
+pub mod views;
