@@ -11,3 +11,4 @@ pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod sandbox;
+pub mod views;

@@ -75,21 +75,21 @@ fn list(scene: &Scene<'_>, shown: Option<&ContainerView>) -> Markup {
             section class="group" data-group data-key={ "group-" (project) } {
                 h3 { (if *alone { words::ALONE } else { project }) " " span class="count" { (members.len()) } }
                 ul class="rows" {
-                    @for c in members { (row(c, shown.is_some_and(|s| s.id == c.id && s.name == c.name))) }
+                    @for c in members { (row(scene, c, shown.is_some_and(|s| s.id == c.id && s.name == c.name))) }
                 }
             }
         }
     }
 }
 
-fn row(c: &ContainerView, chosen: bool) -> Markup {
+fn row(scene: &Scene<'_>, c: &ContainerView, chosen: bool) -> Markup {
     html! {
         li class="row" data-key={ "c-" (c.name) } data-text={ (c.name) " " (c.project) " " (c.image) " " (c.reason.text) } {
             (sign(c.mood))
             a class="what" href=(container_address(&c.name)) aria-current=[chosen.then_some("true")] {
                 span class="head" { span class="name" { (c.name) } " " (version(&c.version)) }
                 span class="line" { span class="said" { (state(c)) } " " span class="policy" { (words::policy(&c.policy)) } }
-                span class="why" { (next(c)) }
+                span class="why" { (next(scene, c)) }
             }
         }
     }
@@ -101,8 +101,8 @@ fn state(c: &ContainerView) -> String {
 }
 
 /// What comes next for it, and why.
-fn next(c: &ContainerView) -> String {
-    let reason = words::sentence(&c.reason.text);
+fn next(scene: &Scene<'_>, c: &ContainerView) -> String {
+    let reason = parts::said(scene, &c.reason.text);
     let to = c.candidate.as_ref().map(version_name).filter(|to| *to != version_name(&c.version));
     match (c.next.as_str(), to) {
         ("update", Some(to)) => format!("Next run brings {to}. {reason}"),
@@ -122,7 +122,7 @@ fn detail(scene: &Scene<'_>, c: &ContainerView, asked: bool) -> Markup {
             header class={ "one " (words::mood(c.mood)) } {
                 (sign(c.mood))
                 @if asked { h1 id="one" { (c.name) } } @else { h2 id="one" { (c.name) } }
-                p class="why" { (state(c)) ". " (next(c)) }
+                p class="why" { (state(c)) ". " (next(scene, c)) }
             }
             @if let Some(u) = now { ul class="rows cards" { (lists::running(u)) } }
             @else if let Some(to) = &c.candidate {

@@ -45,7 +45,7 @@ pub(super) fn document(scene: &Scene<'_>, title: &str, body: &Markup) -> Markup 
                 p class="lost" role="status" data-lost hidden {}
                 main id="main" tabindex="-1" {
                     @if let Some(flash) = &scene.ctx.flash { p class="flash" role="status" { (flash) } }
-                    div class="place" data-live="place" data-follow[known || !scene.ctx.claimed] { (body) }
+                    div class="place" data-live="place" data-follow[known] { (body) }
                 }
                 @if known { p class="vh" role="status" data-live="said" { (status.sentence) } }
                 div class="toasts" role="status" aria-live="polite" {}

@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, clock, container_address, moved, sign, update_address, version_name};
+use super::parts::{Act, Ask, Weight, act, ago, clock, container_address, moved, sign, update_address, said, version_name};
 use super::{Scene, words};
 use crate::view::{ContainerView, EventView, Mood, StepView, UpdateView, VersionView};
 
@@ -14,21 +14,22 @@ pub(super) fn built(scene: &Scene<'_>, v: &VersionView) -> Markup {
     html! { @if let Some(at) = v.built { "Built " (ago(scene, at)) ". " } }
 }
 
-/// The containers that wait for approval, each with its button, and one button for all where there are several.
-pub(super) fn approvals(scene: &Scene<'_>) -> Markup {
-    let waiting: Vec<_> = scene.view.containers.iter().filter(|c| c.next == "approve" && c.updating.is_none()).collect();
+/// The containers that wait for approval.
+pub(super) fn waiting<'a>(scene: &Scene<'a>) -> Vec<&'a ContainerView> {
+    scene.view.containers.iter().filter(|c| c.next == "approve" && c.updating.is_none()).collect()
+}
+
+/// Each of those that wait with its button, and one button for all where there are several.
+pub(super) fn approvals(scene: &Scene<'_>, waiting: &[&ContainerView]) -> Markup {
     html! {
-        @if waiting.is_empty() { p class="still" { (words::WAITING_NONE) } }
-        @else {
-            ul class="rows cards" {
-                @for c in &waiting { (approval(scene, c)) }
-            }
-            @if waiting.len() > 1 && scene.may(Role::Operate) {
-                @let fields = waiting.iter().map(|c| ("container", c.name.as_str()))
-                    .chain([("fingerprint", scene.view.plan.fingerprint.as_str())]).collect();
-                (act(scene, &Act { action: "approve", fields, label: &words::approve_all(waiting.len()), whom: "",
-                    busy: words::APPROVE_BUSY, weight: Weight::Quiet, ask: None }))
-            }
+        ul class="rows cards" {
+            @for c in waiting { (approval(scene, c)) }
+        }
+        @if waiting.len() > 1 && scene.may(Role::Operate) {
+            @let fields = waiting.iter().map(|c| ("container", c.name.as_str()))
+                .chain([("fingerprint", scene.view.plan.fingerprint.as_str())]).collect();
+            (act(scene, &Act { action: "approve", fields, label: &words::approve_all(waiting.len()), whom: "",
+                busy: words::APPROVE_BUSY, weight: Weight::Quiet, ask: None }))
         }
     }
 }
@@ -40,7 +41,7 @@ fn approval(scene: &Scene<'_>, c: &ContainerView) -> Markup {
             (sign(Mood::Waiting))
             div class="what" {
                 p class="head" { a class="name" href=(container_address(&c.name)) { (c.name) } " " (moved(&c.version, &to)) }
-                p class="why" { (built(scene, &to)) (words::sentence(&c.reason.text))
+                p class="why" { (built(scene, &to)) (said(scene, &c.reason.text))
                     @if !c.policy_origin.is_empty() { " Asked for by " (c.policy_origin) "." } }
                 p class="does" { (words::update_does(&c.name, &version_name(&c.version), &version_name(&to))) }
             }
@@ -163,10 +164,8 @@ pub(super) fn running(u: &UpdateView) -> Markup {
 
 /// Why it was begun, or at least that somebody asked.
 pub(super) fn begun(u: &UpdateView) -> String {
-    if !u.message.is_empty() {
-        return words::sentence(&u.message).to_owned();
-    }
-    if u.cause.is_empty() { "asked for by hand.".to_owned() } else { words::sentence(&u.cause) }
+    let text = if u.message.is_empty() { &u.cause } else { &u.message };
+    if text.is_empty() { words::BY_HAND.to_owned() } else { words::sentence_unless(text, |word| word == u.container) }
 }
 
 /// A run that has ended, as a line of history.
@@ -209,7 +208,7 @@ pub(super) fn events(scene: &Scene<'_>, events: &[EventView], most: usize) -> Ma
                 li class="row" data-key={ "event-" (e.id) } {
                     (sign(e.mood))
                     div class="what" {
-                        p { (words::sentence(&e.text)) }
+                        p { (said(scene, &e.text)) }
                         p class="when" { (ago(scene, e.at)) ", " (clock(scene, e.at))
                             @if !e.container.is_empty() { " · " a href=(container_address(&e.container)) { (e.container) } } }
                     }

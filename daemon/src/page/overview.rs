@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Weight, act, ago, clock, container_address, empty, sign};
+use super::parts::{Act, Weight, act, ago, clock, container_address, empty, said, sign};
 use super::{Scene, lists, panel, words};
 use crate::view::{ContainerView, Mood};
 
@@ -17,9 +17,12 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                 (hero(scene))
                 (wrong(scene))
                 (running(scene))
-                section aria-labelledby="waiting" {
-                    h2 id="waiting" { (words::WAITING) }
-                    (lists::approvals(scene))
+                @let waiting = lists::waiting(scene);
+                @if !waiting.is_empty() {
+                    section aria-labelledby="waiting" {
+                        h2 id="waiting" { (words::WAITING) }
+                        (lists::approvals(scene, &waiting))
+                    }
                 }
                 (notices(scene))
             }
@@ -39,6 +42,12 @@ fn hero(scene: &Scene<'_>) -> Markup {
         section class={ "hero " (words::mood(status.state)) } aria-labelledby="answer" {
             (sign(status.state))
             h1 id="answer" { (status.sentence) }
+            p class="mine" {
+                @match lists::waiting(scene).len() {
+                    0 => { (words::WAITING_NONE) }
+                    n => { a href="#waiting" { (words::wait_here(n)) } "." }
+                }
+            }
             p class="checks" { (checks(scene)) }
             @if scene.may(Role::Operate) {
                 div class="buttons" {
@@ -94,7 +103,7 @@ fn wrong(scene: &Scene<'_>) -> Markup {
                 h2 id="wrong" { (words::WRONG) }
                 ul class="rows cards" {
                     @if down { (engine_down(scene)) }
-                    @for c in faults.iter().take(8) { (fault(c)) }
+                    @for c in faults.iter().take(8) { (fault(scene, c)) }
                 }
                 @if faults.len() > 8 { p { a href="/containers" { "and " (words::containers(faults.len() - 8)) " more" } } }
             }
@@ -116,13 +125,13 @@ fn engine_down(scene: &Scene<'_>) -> Markup {
     }
 }
 
-fn fault(c: &ContainerView) -> Markup {
+fn fault(scene: &Scene<'_>, c: &ContainerView) -> Markup {
     html! {
         li class="row card fault" data-key={ "fault-" (c.name) } {
             (sign(Mood::Fault))
             div class="what" {
                 p class="head" { a class="name" href=(container_address(&c.name)) { (c.name) } " " span class="said" { (c.status) } }
-                p class="why" { (words::sentence(&c.reason.text)) }
+                p class="why" { (said(scene, &c.reason.text)) }
             }
         }
     }
@@ -149,7 +158,7 @@ fn notices(scene: &Scene<'_>) -> Markup {
                 h2 id="notices" { (words::NOTICES) }
                 ul class="plain" {
                     @if unsure { li { (words::TIME_UNKNOWN) } }
-                    @for notice in &status.notices { li { (words::sentence(notice)) } }
+                    @for notice in &status.notices { li { (said(scene, notice)) } }
                 }
             }
         }

@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Weight, act};
+use super::parts::{Act, Weight, act, said};
 use super::{Scene, words};
 use crate::view::{LampView, PanelView};
 
@@ -24,7 +24,7 @@ pub(super) fn board(panel: &PanelView) -> Markup {
     };
     let since = panel.since.map(|t| t.timestamp_millis());
     // The lamps share the board's left part; the button sits at its right.
-    let gap = 204 / (lamps.len().min(6) + 1);
+    let span = 196 / lamps.len().min(6);
     html! {
         beacon-panel data-since=[since] {
             svg class="board" viewBox="0 0 320 148" role="img" aria-label=(format!("{}: {}", words::PANEL, panel.words)) {
@@ -38,7 +38,7 @@ pub(super) fn board(panel: &PanelView) -> Markup {
                 }
                 rect x="1" y="1" width="318" height="146" rx="14" fill="url(#board-face)" stroke="#2c7196" stroke-width="1.500" {}
                 // Traces, header and holes: what makes it a board and not a card.
-                path d="M64 28v18l-10 12M84 28v24M136 28v30M188 28v14l8 12M236 28v22l16 16M256 28v28" fill="none" stroke="#2a6a8d" stroke-width="2" {}
+                path d="M70 30v12l-15 14v12M86 30v22M120 30v36M138 30v16l8 8v10M170 30v12l15 14v12M236 30v34M258 30v34" fill="none" stroke="#2a6a8d" stroke-width="2" {}
                 rect x="50" y="10" width="220" height="22" rx="3" fill="#0a2232" {}
                 path d="M60 16.500h206M60 25.500h206" stroke="#d9b45a" stroke-width="4" stroke-linecap="round" stroke-dasharray="0 10.500" {}
                 @for (x, y) in [(18, 18), (302, 18), (18, 130), (302, 130)] {
@@ -46,7 +46,7 @@ pub(super) fn board(panel: &PanelView) -> Markup {
                     circle cx=(x) cy=(y) r="4.500" fill="#071a26" {}
                 }
                 @for (place, lamp) in lamps.iter().take(6).enumerate() {
-                    @let x = 16 + gap * (place + 1);
+                    @let x = 22 + span * place + span / 2;
                     @let kind = match lamp.name.as_str() { "update" => "update", "fault" => "fault", _ => "health" };
                     circle cx=(x) cy="84" r="15" fill="#0a2232" {}
                     circle class={ "lens " (kind) } cx=(x) cy="84" r="11" {}
@@ -85,12 +85,12 @@ pub(super) fn section(scene: &Scene<'_>, with_identify: bool) -> Markup {
         section class="panel" aria-labelledby="panel" {
             h2 id="panel" { (words::PANEL) }
             (board(panel))
-            p class="shows" { "Shows: " strong { (said(panel)) } }
+            p class="shows" { "Shows: " strong { (shown(panel)) } }
             @if scene.may(Role::Admin) {
                 ul class="gestures" {
-                    @if !panel.press.is_empty() { li { (gesture("press", words::PRESS)) p { (words::sentence(&panel.press)) } } }
+                    @if !panel.press.is_empty() { li { (gesture("press", words::PRESS)) p { (said(scene, &panel.press)) } } }
                     @if !panel.double_press.is_empty() {
-                        li { (gesture("double-press", words::DOUBLE_PRESS)) p { (words::sentence(&panel.double_press)) } }
+                        li { (gesture("double-press", words::DOUBLE_PRESS)) p { (said(scene, &panel.double_press)) } }
                     }
                     @if with_identify {
                         li {
@@ -105,6 +105,6 @@ pub(super) fn section(scene: &Scene<'_>, with_identify: bool) -> Markup {
     }
 }
 
-fn said(panel: &PanelView) -> &str {
+fn shown(panel: &PanelView) -> &str {
     if panel.words.is_empty() { "nothing yet" } else { &panel.words }
 }

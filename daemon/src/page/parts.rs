@@ -19,6 +19,11 @@ pub(super) fn sign(mood: Mood) -> Markup {
     }
 }
 
+/// A sentence of the core as it stands on the page; containers' names at its start keep their case.
+pub(super) fn said(scene: &Scene<'_>, text: &str) -> String {
+    words::sentence_unless(text, |word| scene.view.containers.iter().any(|c| c.name == word))
+}
+
 /// An icon of the sprite, without meaning of its own.
 pub(super) fn icon(name: &str) -> Markup {
     html! { svg class="icon" viewBox="0 0 24 24" aria-hidden="true" { use href={ "#icon-" (name) } {} } }

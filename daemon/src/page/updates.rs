@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, container_address, empty, icon, id, moved, sign, version, version_name};
+use super::parts::{Act, Ask, Weight, act, ago, container_address, empty, icon, id, moved, said, sign, version, version_name};
 use super::{Scene, lists, overview, words};
 use crate::view::{Mood, PlanEntryView, UpdateView};
 
@@ -101,11 +101,11 @@ fn entry(scene: &Scene<'_>, e: &PlanEntryView) -> Markup {
                     a class="name" href=(container_address(&e.container)) { (e.container) } " "
                     @match &e.to { Some(to) if e.action != "none" => { (moved(&e.from, to)) } _ => { (version(&e.from)) } }
                 }
-                p class="why" { (words::sentence(&e.reason.text)) }
+                p class="why" { (said(scene, &e.reason.text)) }
                 @if !e.steps.is_empty() {
                     details data-key={ "steps-" (e.container) } {
                         summary { (e.steps.len()) " steps" }
-                        ol class="does" { @for s in &e.steps { li { (words::sentence(s)) } } }
+                        ol class="does" { @for s in &e.steps { li { (said(scene, s)) } } }
                     }
                 }
             }

@@ -89,7 +89,7 @@ pub const NOTICES: &str = "Good to know";
 pub const RUNNING: &str = "Being done now";
 /// Approvals.
 pub const WAITING: &str = "Waiting for you";
-/// No approvals.
+/// No approvals: part of the answer.
 pub const WAITING_NONE: &str = "Nothing waits for you.";
 /// The panel.
 pub const PANEL: &str = "Front panel";
@@ -141,6 +141,8 @@ pub const PAST: &str = "History of updates";
 pub const PAST_NONE: &str = "No updates yet. Each one will be told here: from which version to which, how it ended, and how to go back.";
 /// Back to the list.
 pub const ALL_UPDATES: &str = "All updates";
+/// Neither message nor cause was recorded.
+pub const BY_HAND: &str = "Asked for by hand.";
 /// The log's end.
 pub const LOG: &str = "Last lines of its log";
 /// The steps.
@@ -349,6 +351,12 @@ pub fn approve_all(count: usize) -> String {
     format!("Approve all {count}")
 }
 
+/// How many wait, as part of the answer.
+#[must_use]
+pub fn wait_here(count: usize) -> String {
+    if count == 1 { "One update waits for you".to_owned() } else { format!("{count} updates wait for you") }
+}
+
 /// How many wait, beside the heading and on the place's badge.
 #[must_use]
 pub fn waiting(count: usize) -> String {
@@ -370,12 +378,18 @@ pub fn duration(seconds: f64) -> String {
 /// A reason as a sentence of its own: a capital at the start, a stop at the end.
 #[must_use]
 pub fn sentence(text: &str) -> String {
+    sentence_unless(text, |_| false)
+}
+
+/// As `sentence`, but a first word that is somebody's name keeps its case.
+#[must_use]
+pub fn sentence_unless(text: &str, name: impl Fn(&str) -> bool) -> String {
     let text = text.trim();
     let mut chars = text.chars();
     let Some(first) = chars.next() else { return String::new() };
     // A name keeps its case: only a plain lower-case word is raised.
     let word = text.split_whitespace().next().unwrap_or_default();
-    let plain = word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ',' | ':' | ';' | '\''));
+    let plain = !name(word.trim_end_matches([',', ':', ';'])) && word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ',' | ':' | ';' | '\''));
     let mut out = if plain { first.to_uppercase().collect::<String>() } else { first.to_string() };
     out.push_str(chars.as_str());
     if !out.ends_with(['.', '!', '?', '…', ':']) {

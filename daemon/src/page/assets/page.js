@@ -134,7 +134,7 @@ function theme(value) {
 }
 knob.hidden = false;
 let chosen = document.documentElement.dataset.theme ?? "";
-try { chosen = localStorage.getItem("theme") ?? chosen; } catch { /* as above */ }
+try { chosen ||= localStorage.getItem("theme") ?? ""; } catch { /* as above */ }
 theme(order.includes(chosen) ? chosen : "");
 knob.addEventListener("click", () => theme(order[(order.indexOf(document.documentElement.dataset.theme ?? "") + 1) % 3]));
 
