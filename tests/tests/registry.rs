@@ -78,11 +78,12 @@ struct Push {
 
 impl Push {
     fn to(server: &RegistryServer, serve: &Serve) -> Self {
+        // Only the test's own client needs it; the adapter brings its provider along.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut client = reqwest::Client::builder().no_proxy();
         let mut scheme = "http";
         if let Some((cert, _)) = &serve.tls {
             scheme = "https";
-            let _ = rustls::crypto::ring::default_provider().install_default();
             client = client.tls_certs_only([reqwest::Certificate::from_pem(cert.as_bytes()).unwrap()]);
         }
         let base = format!("{scheme}://{}/v2", server.address);
@@ -475,6 +476,21 @@ async fn trouble_is_told_in_words() {
     ] {
         let error = head(&registry(&settings()), &image).await.unwrap_err().to_string();
         assert!(error.contains(words), "{image}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn one_dead_connection_is_the_answer_for_all_who_waited_for_it() {
+    // Accepts and says nothing: only the time limit ends it, and it must end it once for all.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let images: Vec<String> = (0..20).map(|n| format!("{address}/i{n}:1")).collect();
+    let registry = registry(&RegistrySettings { timeout: Duration::from_secs(1), ..settings() });
+    let refs = refs(&images);
+    let heads = registry.heads(&refs);
+    let answers = tokio::time::timeout(Duration::from_secs(5), heads).await.expect("all end together");
+    for answer in answers.values() {
+        assert!(matches!(answer, Err(RegistryError::Unreachable { .. })), "{answer:?}");
     }
 }
 

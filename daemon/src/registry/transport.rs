@@ -19,6 +19,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::sync::watch;
 use url::Url;
 
 use super::{RegistryError, SetupError};
@@ -27,6 +28,9 @@ use super::{RegistryError, SetupError};
 const CONNECT: Duration = Duration::from_secs(10);
 /// An idle connection costs both sides; checks are minutes or hours apart.
 const IDLE: Duration = Duration::from_secs(15);
+
+/// Patience for another request's word on a failure that has happened already.
+const VERDICT: Duration = Duration::from_secs(2);
 
 /// One way of speaking.
 #[derive(Debug, Clone)]
@@ -51,6 +55,19 @@ pub(super) struct Known {
     way: AtomicUsize,
     /// Whether one did. Until then errors may mean that something else is spoken; from then on they mean trouble.
     settled: AtomicBool,
+    /// How the last failed connection failed, counted: requests that waited for that same connection are only told that
+    /// they are cancelled, and read here why.
+    verdict: watch::Sender<(u64, Verdict)>,
+}
+
+/// Why a connection failed.
+#[derive(Debug, Clone, Default)]
+enum Verdict {
+    /// Something else is spoken there.
+    #[default]
+    SpeaksOtherwise,
+    /// No other way would help.
+    Failed(RegistryError),
 }
 
 impl Transport {
@@ -167,28 +184,53 @@ async fn climb(
     let mut at = known.way.load(Ordering::Relaxed).min(ways.len().saturating_sub(1));
     loop {
         let Some(way) = ways.get(at) else { return Err(unexpected(host, "no way of speaking to it")) };
-        match make(way).send().await {
+        let mut verdicts = known.verdict.subscribe();
+        let seen = verdicts.borrow_and_update().0;
+        let error = match make(way).send().await {
             Ok(response) => {
                 known.way.store(at, Ordering::Relaxed);
                 known.settled.store(true, Ordering::Relaxed);
                 return Ok(response);
             }
-            Err(error) if speaks_otherwise(&error) && !known.settled.load(Ordering::Relaxed) => {
-                if at + 1 >= ways.len() {
-                    return Err(failure(host, &error));
-                }
-                at += 1;
+            Err(error) => error,
+        };
+        let verdict = if waited_in_vain(&error) {
+            match tokio::time::timeout(VERDICT, verdicts.wait_for(|(count, _)| *count > seen)).await {
+                Ok(Ok(verdict)) => verdict.1.clone(),
+                Ok(Err(_)) | Err(_) => Verdict::Failed(failure(host, &error)),
             }
-            Err(error) => {
+        } else {
+            let verdict = if speaks_otherwise(&error) {
+                Verdict::SpeaksOtherwise
+            } else {
+                Verdict::Failed(failure(host, &error))
+            };
+            known.verdict.send_modify(|(count, last)| {
+                *count += 1;
+                *last = verdict.clone();
+            });
+            verdict
+        };
+        match verdict {
+            Verdict::Failed(why) => return Err(why),
+            Verdict::SpeaksOtherwise if !known.settled.load(Ordering::Relaxed) && at + 1 < ways.len() => {
+                at += 1
+            }
+            Verdict::SpeaksOtherwise => {
                 // It may have been set up anew: the next request starts from the best way.
-                if speaks_otherwise(&error) {
-                    known.way.store(0, Ordering::Relaxed);
-                    known.settled.store(false, Ordering::Relaxed);
-                }
+                known.way.store(0, Ordering::Relaxed);
+                known.settled.store(false, Ordering::Relaxed);
                 return Err(failure(host, &error));
             }
         }
     }
+}
+
+/// Whether this request shared another one's connection attempt, which failed.
+fn waited_in_vain(error: &reqwest::Error) -> bool {
+    // The HTTP library keeps the type to itself.
+    !error.is_timeout()
+        && causes(error).last().is_some_and(|cause| cause.to_string() == "request was canceled")
 }
 
 /// What the machine trusts, plus the owner's own file.
