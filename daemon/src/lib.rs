@@ -3,5 +3,7 @@
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
 pub mod handles;
+pub mod http;
+pub mod page;
 pub mod ports;
 pub mod view;
