@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,23 +35,40 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
 /// Serves until `shutdown`, then stops accepting, lets open requests end, and cuts what is left after five seconds.
 pub async fn serve_tcp(listener: TcpListener, app: Router, shutdown: CancellationToken) {
-    let accept = async || {
-        let (stream, peer) = listener.accept().await?;
-        // Answers are small and wanted at once.
-        let _ = stream.set_nodelay(true);
-        Ok((stream, Peer::Tcp(peer)))
-    };
-    serve(accept, app, shutdown).await;
+    serve(Listener::Tcp(listener), app, shutdown).await;
 }
 
 /// The same on a unix socket. Who may connect is the file's mode; who it was goes into the audit log.
 pub async fn serve_unix(listener: UnixListener, app: Router, shutdown: CancellationToken) {
-    let accept = async || {
-        let (stream, _) = listener.accept().await?;
-        let uid = stream.peer_cred().ok().map(|peer| peer.uid());
-        Ok((stream, Peer::Unix(SocketPeer { uid })))
-    };
-    serve(accept, app, shutdown).await;
+    serve(Listener::Unix(listener), app, shutdown).await;
+}
+
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> std::io::Result<(Stream, Peer)> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, peer) = listener.accept().await?;
+                // Answers are small and wanted at once.
+                let _ = stream.set_nodelay(true);
+                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+            }
+            Self::Unix(listener) => {
+                let (stream, _) = listener.accept().await?;
+                let uid = stream.peer_cred().ok().map(|peer| peer.uid());
+                Ok((Stream::Unix(stream), Peer::Unix(SocketPeer { uid })))
+            }
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -73,16 +90,13 @@ impl Peer {
     }
 }
 
-async fn serve<S>(accept: impl AsyncFn() -> std::io::Result<(S, Peer)>, app: Router, shutdown: CancellationToken)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
+async fn serve(listener: Listener, app: Router, shutdown: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     let mut open = JoinSet::new();
     loop {
         let next = async {
             let place = Arc::clone(&places).acquire_owned().await.map_err(std::io::Error::other)?;
-            accept().await.map(|(stream, peer)| (stream, peer, place))
+            listener.accept().await.map(|(stream, peer)| (stream, peer, place))
         };
         tokio::select! {
             biased;
@@ -92,7 +106,10 @@ where
                 Ok((stream, peer, place)) => {
                     let (app, shutdown) = (app.clone(), shutdown.clone());
                     open.spawn(async move {
-                        connection(stream, peer, app, shutdown).await;
+                        match stream {
+                            Stream::Tcp(stream) => connection(stream, peer, app, shutdown).await,
+                            Stream::Unix(stream) => connection(stream, peer, app, shutdown).await,
+                        }
                         drop(place);
                     });
                 }
@@ -103,6 +120,8 @@ where
             },
         }
     }
+    // Nobody shall wait in the kernel's queue for a server that has left.
+    drop(listener);
     let drained = tokio::time::timeout(DRAIN, async { while open.join_next().await.is_some() {} }).await;
     if drained.is_err() {
         tracing::warn!(left = open.len(), "connections were cut after five seconds");

@@ -120,12 +120,13 @@ impl Follower {
     fn catch_up(&mut self) -> Option<()> {
         let last = self.last.unwrap_or(0);
         match self.state.records.events_after(last, PAGE) {
-            Ok(page) if page.is_empty() => {
-                self.behind = false;
-                self.ready.extend(self.ahead.take().filter(|event| event.id > last));
-                Some(())
-            }
-            Ok(page) => {
+            Ok(mut page) => {
+                // What comes after the event ahead will come live.
+                page.retain(|event| self.ahead.as_ref().is_none_or(|ahead| event.id < ahead.id));
+                if page.is_empty() {
+                    self.behind = false;
+                    self.ready.extend(self.ahead.take());
+                }
                 self.ready.extend(page);
                 Some(())
             }
