@@ -51,6 +51,8 @@ pub enum Command {
     Press(Actor, Gesture, Reply<Summary>),
     /// Fast lamps for 15 seconds.
     Identify(Actor, Reply<Summary>),
+    /// Something that happened on the HTTP side (claimed, logged in), to be kept and told like any other event.
+    Happened(dockbeacon_core::event::What),
 }
 
 /// Names of containers.

@@ -7,6 +7,7 @@ pub mod docker;
 pub mod exit;
 pub mod failpoint;
 pub mod handles;
+pub mod http;
 pub mod lock;
 pub mod page;
 pub mod panel;

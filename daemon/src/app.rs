@@ -1,0 +1,280 @@
+//! The daemon put together.
+//!
+//! Owns the order of starting and stopping; the only module that sees everything. Must never do any work of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dockbeacon_core::event::What;
+use dockbeacon_core::settings::HttpSettings;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Loaded;
+use crate::exit::ExitCode;
+use crate::handles::Handles;
+use crate::http::{self, HttpState};
+use crate::lock::StateLock;
+use crate::loops::{self, publish::Fixed};
+use crate::panel::{self, PanelState};
+use crate::registry::Registry;
+use crate::store::Store;
+use crate::supervisor::{How, Supervisor};
+use crate::systemd::Manager;
+use crate::view::{SettingView, View};
+use crate::work::Work;
+use crate::work::board::Board;
+use crate::{clock, shutdown, telemetry};
+
+/// Loops that only look may be silent so long before the watchdog calls them stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// One job may be silent so long: the longest legitimate one is a stop with its own time limit, or a silent pull.
+const JOB_PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// All loops must have ended so long after the signal to stop; a job that has stopped a container finishes starting one.
+const DRAIN: Duration = Duration::from_secs(75);
+/// Commands that wait for their turn.
+const QUEUE: usize = 64;
+
+/// Makes what the work needs, for the daemon and for commands that work without one.
+///
+/// # Errors
+/// When the store or the registry client cannot be made.
+pub fn assemble(loaded: &Loaded, state_dir: &Path, stop: CancellationToken) -> anyhow::Result<Work> {
+    let store = Store::open(state_dir).with_context(|| format!("opening the store in {}", state_dir.display()))?;
+    let settings = Arc::new(loaded.settings.clone());
+    let registry = Registry::new(&settings.registry, Arc::new(clock::now)).context("preparing to ask registries")?;
+    let board = Board::new(settings.update.clone(), store.clone());
+    {
+        let mut state = board.state();
+        state.notices = loaded.notices.iter().map(ToString::to_string).collect();
+        state.notices.extend(store.notices().iter().cloned());
+    }
+    Ok(Work::new(settings, registry, store, Arc::new(board), stop, clock::now))
+}
+
+/// Runs the daemon until it is told to stop.
+///
+/// # Errors
+/// When it cannot start.
+pub async fn run(loaded: Loaded, state_dir: &Path, mut lock: StateLock) -> anyhow::Result<ExitCode> {
+    let stop = CancellationToken::new();
+    let signals = shutdown::Signals::install().context("catching signals")?;
+    let reloads = signals.reloads();
+    tokio::spawn(signals.follow(stop.clone()));
+    let manager = Manager::from_env();
+    let work = assemble(&loaded, state_dir, stop.clone())?;
+    for notice in work.board.state().notices.clone() {
+        tracing::warn!("{notice}");
+    }
+
+    let (view_out, view) = watch::channel(Arc::new(View::default()));
+    let (panel_out, panel_state) = watch::channel(PanelState::default());
+    let (ready_out, ready) = watch::channel(false);
+    let (commands, queue) = mpsc::channel(QUEUE);
+    let handles = Handles { view: view.clone(), events: work.board.events.clone(), commands: commands.clone() };
+    let (lamps, _why) = panel::choose_driver(work.settings.panel.driver);
+    let fixed = Fixed { settings: settings_view(&loaded), driver: lamps.driver(), started: clock::now().civil };
+
+    let mut supervisor = Supervisor::new();
+    let control = control_socket(state_dir);
+    let http = &work.settings.http;
+    let state = HttpState::new(handles, Arc::new(work.store.clone()), http.clone(), Arc::new(clock::now), stop.clone());
+    let listener = bind(&control, http).await?;
+    lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
+    serve(&mut supervisor, state, listener, &stop);
+    let code = claim_code(&work.store)?;
+    greet(http, code.as_deref());
+
+    supervisor.spawn("inventory", PATIENCE, |p| loops::inventory::run(work.clone(), ready_out, p));
+    supervisor.spawn("publish", PATIENCE, |p| loops::publish::run(work.clone(), fixed, view_out, panel_out, p));
+    supervisor.spawn("commands", JOB_PATIENCE, |p| loops::commands::run(work.clone(), queue, p));
+    supervisor.spawn("schedule", PATIENCE, |p| loops::schedule::run(work.clone(), commands, ready.clone(), p));
+    supervisor.spawn("panel", PATIENCE, |p| {
+        let stop = stop.clone();
+        async move {
+            panel::run(panel_state, lamps, stop, p).await;
+            Ok::<_, String>(())
+        }
+    });
+    tokio::spawn(reload(reloads, loaded, stop.clone()));
+    tokio::spawn(announce(manager.clone(), ready, view, stop.clone()));
+    let health = supervisor.health();
+    tokio::spawn(manager.clone().watch(health, stop.clone()));
+    work.board.tell(What::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
+    telemetry::follow(work.board.events.subscribe());
+
+    let mut exit = ExitCode::Done;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        ended = supervisor.next_end() => {
+            if let Some(end) = ended.filter(|_| !stop.is_cancelled()) {
+                tracing::error!(%end, "a loop ended that must not; stopping so that the service manager starts anew");
+                exit = ExitCode::Failed;
+            }
+            stop.cancel();
+        }
+    }
+    manager.stopping("bringing what is under way to a safe place");
+    for end in supervisor.drain(DRAIN).await {
+        if end.how != How::Finished {
+            tracing::error!(%end, "while stopping");
+        }
+    }
+    // A socket that stays behind is harmless, and replaced at the next start.
+    let _ = std::fs::remove_file(&control);
+    drop(lock);
+    tracing::info!("stopped");
+    Ok(exit)
+}
+
+struct Listeners {
+    tcp: Option<TcpListener>,
+    unix: UnixListener,
+}
+
+async fn bind(control: &Path, http: &HttpSettings) -> anyhow::Result<Listeners> {
+    let tcp = if http.enabled {
+        let bound = TcpListener::bind(http.listen).await.with_context(|| {
+            format!("http.listen {}: another program has that port, or the address is not this machine's; set http.listen to a free one", http.listen)
+        })?;
+        Some(bound)
+    } else {
+        None
+    };
+    if let Some(parent) = control.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
+    }
+    // We hold the state folder's lock, so nobody listens on what is left there.
+    let _ = std::fs::remove_file(control);
+    let unix = UnixListener::bind(control).with_context(|| format!("listening on {}", control.display()))?;
+    open_to_group(control)?;
+    Ok(Listeners { tcp, unix })
+}
+
+/// Root and the group `dockbeacon` may ask over the control socket, where that group exists; else only our own user.
+fn open_to_group(control: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let group = nix::unistd::Group::from_name("dockbeacon").ok().flatten();
+    let mode = match group {
+        Some(group) if nix::unistd::chown(control, None, Some(group.gid)).is_ok() => 0o660,
+        Some(_) | None => 0o600,
+    };
+    std::fs::set_permissions(control, std::fs::Permissions::from_mode(mode))
+        .with_context(|| format!("setting the mode of {}", control.display()))
+}
+
+fn serve(supervisor: &mut Supervisor, state: HttpState, listeners: Listeners, stop: &CancellationToken) {
+    let (app, control) = (http::app(state.clone()), http::control_app(state));
+    if let Some(tcp) = listeners.tcp {
+        let stop = stop.clone();
+        supervisor.spawn("http", PATIENCE, |p| async move {
+            p.wait_for_ever();
+            http::serve_tcp(tcp, app, stop).await;
+            Ok::<_, String>(())
+        });
+    }
+    let (unix, stop) = (listeners.unix, stop.clone());
+    supervisor.spawn("control", PATIENCE, |p| async move {
+        p.wait_for_ever();
+        http::serve_unix(unix, control, stop).await;
+        Ok::<_, String>(())
+    });
+}
+
+/// Where commands reach the daemon: systemd's runtime folder, else the state folder.
+fn control_socket(state_dir: &Path) -> PathBuf {
+    let runtime = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    runtime.unwrap_or_else(|| state_dir.to_owned()).join("control.sock")
+}
+
+/// A fresh one-time code at every start, as long as nobody owns the device.
+fn claim_code(store: &Store) -> anyhow::Result<Option<String>> {
+    use crate::ports::Records as _;
+    if store.password().context("reading whether the device is claimed")?.is_some() {
+        return Ok(None);
+    }
+    let code = http::new_claim_code().context("making the claim code")?;
+    store.set_claim_code(Some(&code.hash)).context("keeping the claim code")?;
+    Ok(Some(code.shown))
+}
+
+/// Says where the page is, and the claim code: on standard error, where a person who starts it by hand looks, and where the
+/// journal takes it from.
+#[expect(clippy::print_stderr, reason = "the code must not become a field of a log that is shipped elsewhere")]
+fn greet(http: &HttpSettings, code: Option<&str>) {
+    if !http.enabled {
+        return;
+    }
+    eprintln!("The page is at http://{}/", http.listen);
+    if let Some(code) = code {
+        eprintln!("Claim code: {code}");
+        eprintln!("Nobody owns this device yet. Open the page, enter the code, and choose a password.");
+    }
+    if http.listen.ip().is_loopback() {
+        eprintln!("It listens on this machine only; http.listen lets others in.");
+    }
+}
+
+fn settings_view(loaded: &Loaded) -> Vec<SettingView> {
+    loaded
+        .explained
+        .iter()
+        .map(|e| SettingView {
+            key: e.key.to_owned(),
+            value: e.value.clone(),
+            origin: e.origin.clone(),
+            doc: e.doc.to_owned(),
+        })
+        .collect()
+}
+
+/// Tells the service manager when the first inventory is in, and from then on how things are.
+async fn announce(
+    manager: Manager,
+    mut ready: watch::Receiver<bool>,
+    mut view: watch::Receiver<Arc<View>>,
+    stop: CancellationToken,
+) {
+    tokio::select! {
+        () = stop.cancelled() => return,
+        first = ready.wait_for(|ready| *ready) => if first.is_err() { return },
+    }
+    let mut said = view.borrow_and_update().status.sentence.clone();
+    manager.ready(&said);
+    tracing::info!("ready: {said}");
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = view.changed() => if changed.is_err() { return },
+        }
+        let sentence = view.borrow_and_update().status.sentence.clone();
+        if sentence != said {
+            manager.status(&sentence);
+            said = sentence;
+        }
+    }
+}
+
+/// At SIGHUP the settings are read again and checked; what needs a restart is said.
+async fn reload(mut reloads: watch::Receiver<u64>, loaded: Loaded, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = reloads.changed() => if changed.is_err() { return },
+        }
+        match loaded.again() {
+            Ok(new) => {
+                let keys: Vec<&str> = crate::config::changed(&loaded, &new).iter().map(|k| k.name).collect();
+                if keys.is_empty() {
+                    tracing::info!("the settings are as before");
+                } else {
+                    tracing::warn!(keys = keys.join(", "), "settings changed; they take effect at the next start (`systemctl restart dockbeacon`)");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the settings are not valid; those in force stay"),
+        }
+    }
+}

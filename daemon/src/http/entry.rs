@@ -1,0 +1,103 @@
+//! Claiming, logging in and logging out, for the API and the page alike.
+//!
+//! Owns the life of a session. Must never take over a session that the client brought along.
+
+use axum::http::HeaderValue;
+use chrono::{DateTime, Utc};
+use dockbeacon_core::auth::{Role, SESSION_ABSOLUTE, check_password, normalise_code};
+use dockbeacon_core::event::What;
+
+use super::caller::{By, Caller, SESSION_COOKIE};
+use super::error::HttpError;
+use super::secrets;
+use super::state::{Door, HttpState};
+use crate::ports::SessionRow;
+
+/// A session just made.
+pub(super) struct Entered {
+    /// What it may do.
+    pub role: Role,
+    /// When it ends.
+    pub expires: DateTime<Utc>,
+    /// The `Set-Cookie` header.
+    pub cookie: HeaderValue,
+}
+
+/// Takes ownership with the one-time code, sets the password and logs in.
+pub(super) async fn claim(
+    state: &HttpState,
+    caller: &Caller,
+    code: &str,
+    password: String,
+) -> Result<Entered, HttpError> {
+    if !caller.near() {
+        return Err(HttpError::Plain);
+    }
+    check_password(&password).map_err(|error| HttpError::Invalid(error.to_string()))?;
+    state.begin_try(Door::Claim, caller)?;
+    let sent = secrets::hash(&normalise_code(code));
+    // Held to the end: of two claims at the same time one finds the device claimed.
+    let _permit = hashing(state).await?;
+    if state.claimed()? {
+        return Err(HttpError::Claimed);
+    }
+    let known = state.records.claim_code()?;
+    if !known.is_some_and(|known| secrets::same(&known, &sent)) {
+        state.audit(caller, "claim: refused, wrong code".to_owned());
+        return Err(HttpError::WrongCode);
+    }
+    let phc = secrets::hash_password(password).await?;
+    state.records.set_password(Some(&phc))?;
+    state.records.set_claim_code(None)?;
+    state.try_succeeded(Door::Claim, caller);
+    state.audit(caller, "claim: done".to_owned());
+    state.happened(What::Claimed);
+    open(state, caller)
+}
+
+/// Logs in with the password. A session that the browser already had is ended.
+pub(super) async fn login(state: &HttpState, caller: &Caller, password: String) -> Result<Entered, HttpError> {
+    if !caller.near() {
+        return Err(HttpError::Plain);
+    }
+    state.begin_try(Door::Login, caller)?;
+    let _permit = hashing(state).await?;
+    let Some(phc) = state.records.password()? else { return Err(HttpError::Unclaimed) };
+    if !secrets::fits(password, phc).await? {
+        state.audit(caller, "login: refused, wrong password".to_owned());
+        return Err(HttpError::WrongPassword);
+    }
+    state.try_succeeded(Door::Login, caller);
+    logout(state, caller)?;
+    state.audit(caller, "login: done".to_owned());
+    state.happened(What::LoggedIn { from: caller.from() });
+    open(state, caller)
+}
+
+/// Ends the caller's session, if there is one; gives the header that makes the browser forget it.
+pub(super) fn logout(state: &HttpState, caller: &Caller) -> Result<HeaderValue, HttpError> {
+    if let By::Session(hash) = &caller.by {
+        state.records.remove_session(hash)?;
+        state.audit(caller, "logout: done".to_owned());
+    }
+    Ok(HeaderValue::from_static("dockbeacon_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"))
+}
+
+fn open(state: &HttpState, caller: &Caller) -> Result<Entered, HttpError> {
+    let secret = secrets::secret("")?;
+    let created = (state.now)().civil;
+    let expires = created + SESSION_ABSOLUTE;
+    let role = Role::Admin;
+    state.records.add_session(&SessionRow { hash: secrets::hash(&secret), role, created, expires })?;
+    let age = SESSION_ABSOLUTE.as_secs();
+    tracing::debug!(from = %caller.from(), "a session was opened");
+    let cookie = format!("{SESSION_COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}");
+    let mut cookie = HeaderValue::try_from(cookie)
+        .map_err(|error| HttpError::Unavailable(format!("the cookie could not be made: {error}")))?;
+    cookie.set_sensitive(true);
+    Ok(Entered { role, expires, cookie })
+}
+
+async fn hashing(state: &HttpState) -> Result<tokio::sync::SemaphorePermit<'_>, HttpError> {
+    state.own.hashing.acquire().await.map_err(|_| HttpError::Unavailable("the daemon is stopping".to_owned()))
+}

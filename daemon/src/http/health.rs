@@ -1,0 +1,47 @@
+//! Three questions that probes ask.
+//!
+//! Owns the status words. Must never tell more than one word: nobody logs in to ask.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::state::HttpState;
+use crate::view::Mood;
+
+/// One word.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Word {
+    /// `well`, `waiting`, `working`, `fault`, `starting`.
+    pub status: Mood,
+}
+
+/// Is the process up?
+#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses((status = 200, body = String)))]
+pub async fn livez() -> &'static str {
+    "ok\n"
+}
+
+/// Is the first inventory in?
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()),
+    responses((status = 200, body = String), (status = 503, body = String)))]
+pub async fn readyz(State(state): State<HttpState>) -> (StatusCode, &'static str) {
+    match state.view().status.state {
+        Mood::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Mood::Well | Mood::Waiting | Mood::Working | Mood::Fault => (StatusCode::OK, "ok\n"),
+    }
+}
+
+/// Is all well?
+#[utoipa::path(get, path = "/healthz", tag = "health", security(()),
+    responses((status = 200, body = Word), (status = 503, body = Word)))]
+pub async fn healthz(State(state): State<HttpState>) -> (StatusCode, Json<Word>) {
+    let status = state.view().status.state;
+    let code = match status {
+        Mood::Well | Mood::Waiting | Mood::Working => StatusCode::OK,
+        Mood::Fault | Mood::Starting => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (code, Json(Word { status }))
+}

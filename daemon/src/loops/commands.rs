@@ -1,0 +1,221 @@
+//! The loop that does what is asked for, one job at a time.
+//!
+//! Owns the queue: who waits, who is told that another run is under way. Must never start an update before everything that
+//! an earlier process left unfinished has come to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockbeacon_core::event::What;
+use dockbeacon_core::panel::{Gesture, Meaning, meaning};
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+
+use super::publish::button_facts;
+use crate::handles::{Actor, Command, Refusal, Reply, Summary, UpdateRequest};
+use crate::supervisor::Progress;
+use crate::work::jobs::JobError;
+use crate::work::{Interrupted, Work};
+
+/// How long an identify request shows.
+const IDENTIFY: Duration = Duration::from_secs(15);
+/// What a double press asks for.
+const PRESS_PAUSE: Duration = Duration::from_secs(24 * 3600);
+
+/// Runs until the shutdown; jobs that are under way then are brought to a safe place first.
+pub async fn run(work: Work, mut commands: mpsc::Receiver<Command>, progress: Progress) -> Result<(), String> {
+    let mut work = work;
+    work.progress = Some(progress.clone());
+    let queue = Queue { work: work.clone(), turn: Arc::default() };
+    let mut jobs: JoinSet<()> = JoinSet::new();
+    {
+        let queue = queue.clone();
+        // Before anybody else gets a turn.
+        let turn = Arc::clone(&queue.turn).lock_owned().await;
+        jobs.spawn(async move {
+            match queue.work.recover().await {
+                Ok(ends) if !ends.is_empty() => tracing::info!(count = ends.len(), "interrupted updates are at their end"),
+                Ok(_) | Err(Interrupted::Stopping) => {}
+                Err(error) => tracing::error!(%error, "an interrupted update could not be ended"),
+            }
+            drop(turn);
+        });
+    }
+    loop {
+        if jobs.is_empty() {
+            progress.wait_for_ever();
+        }
+        tokio::select! {
+            () = work.shutdown.cancelled() => break,
+            command = commands.recv() => {
+                let Some(command) = command else { break };
+                progress.mark();
+                queue.take(command, &mut jobs);
+            }
+            Some(ended) = jobs.join_next() => if let Err(error) = ended {
+                tracing::error!(%error, "a job broke off");
+                return Err(error.to_string());
+            },
+        }
+    }
+    while let Some(ended) = jobs.join_next().await {
+        progress.mark();
+        if let Err(error) = ended {
+            tracing::error!(%error, "a job broke off");
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone)]
+struct Queue {
+    work: Work,
+    turn: Arc<Mutex<()>>,
+}
+
+impl Queue {
+    fn take(&self, command: Command, jobs: &mut JoinSet<()>) {
+        let queue = self.clone();
+        match command {
+            Command::Check(_, names, reply) => {
+                jobs.spawn(async move {
+                    let answer = queue.check(&names).await;
+                    answer_to(reply, answer);
+                });
+            }
+            Command::Update(actor, request, reply) => {
+                jobs.spawn(async move {
+                    let answer = queue.update(&actor, &request).await;
+                    answer_to(reply, answer);
+                });
+            }
+            Command::Rollback(actor, name, reply) => {
+                jobs.spawn(async move {
+                    let answer = queue.roll_back(&actor, &name).await;
+                    answer_to(reply, answer);
+                });
+            }
+            Command::Approve(actor, names, fingerprint, reply) => {
+                answer_to(reply, self.approve(&actor, &names, fingerprint.as_deref(), jobs));
+            }
+            Command::Pause(actor, seconds, reply) => {
+                answer_to(reply, self.work.pause(&actor, Duration::from_secs(seconds)).map_err(refusal));
+            }
+            Command::Resume(actor, reply) => answer_to(reply, self.work.resume(&actor).map_err(refusal)),
+            Command::Press(actor, gesture, reply) => {
+                let answer = self.press(&actor, gesture, jobs);
+                answer_to(reply, answer);
+            }
+            Command::Identify(_, reply) => {
+                let until = (self.work.clock)().monotonic + IDENTIFY;
+                self.work.board.state().identify_until = Some(until);
+                self.work.board.changed.notify_one();
+                answer_to(reply, Ok(said("the lamps are fast for 15 seconds")));
+            }
+        }
+    }
+
+    async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
+        let checked = self.work.check(names).await.map_err(|e| Refusal::Conflict(e.to_string()))?;
+        let message = match (checked.candidates, checked.failed) {
+            (0, 0) => format!("checked {} images: everything is current", checked.images),
+            (newer, 0) => format!("checked {} images: {newer} newer", checked.images),
+            (newer, failed) => {
+                format!("checked {} images: {newer} newer, {failed} could not be asked", checked.images)
+            }
+        };
+        Ok(Summary {
+            message,
+            code: u8::from(checked.failed > 0),
+            scanned: checked.scanned,
+            candidates: checked.candidates,
+            ..Summary::default()
+        })
+    }
+
+    async fn update(&self, actor: &Actor, request: &UpdateRequest) -> Result<Summary, Refusal> {
+        let _turn = if request.wait {
+            self.turn.lock().await
+        } else {
+            self.turn.try_lock().map_err(|_| Refusal::Busy("another run is under way; ask again when it is over".to_owned()))?
+        };
+        self.work.update(actor, request).await.map_err(refusal)
+    }
+
+    async fn roll_back(&self, actor: &Actor, name: &str) -> Result<Summary, Refusal> {
+        let _turn = self.turn.lock().await;
+        self.work.roll_back(actor, name).await.map_err(refusal)
+    }
+
+    /// Notes the approval and starts the update of what was approved.
+    fn approve(
+        &self,
+        actor: &Actor,
+        names: &[String],
+        fingerprint: Option<&str>,
+        jobs: &mut JoinSet<()>,
+    ) -> Result<Summary, Refusal> {
+        let approved = self.work.approve(actor, names, fingerprint).map_err(refusal)?;
+        let message = format!("approved: {}", approved.join(", "));
+        let queue = self.clone();
+        let actor = actor.clone();
+        jobs.spawn(async move {
+            let request = UpdateRequest { wait: true, only_approved: true, names: approved, ..UpdateRequest::default() };
+            match queue.update(&actor, &request).await {
+                Ok(summary) => tracing::info!(code = summary.code, "{}", summary.message),
+                Err(refusal) => tracing::warn!(%refusal, "the approved update did not take place"),
+            }
+        });
+        Ok(said(&message))
+    }
+
+    fn press(&self, actor: &Actor, gesture: Gesture, jobs: &mut JoinSet<()>) -> Result<Summary, Refusal> {
+        let facts = button_facts(&self.work, &self.work.settings);
+        let meant = meaning(gesture, &facts);
+        let done = match &meant {
+            Meaning::Approve { fingerprint } => self.approve(actor, &[], Some(fingerprint), jobs),
+            Meaning::Check => {
+                let queue = self.clone();
+                jobs.spawn(async move {
+                    if let Err(refusal) = queue.check(&[]).await {
+                        tracing::warn!(%refusal, "the check did not take place");
+                    }
+                });
+                Ok(said("looking for updates"))
+            }
+            Meaning::Pause => self.work.pause(actor, PRESS_PAUSE).map_err(refusal),
+            Meaning::Resume => self.work.resume(actor).map_err(refusal),
+            Meaning::ShutDown | Meaning::Reset => {
+                Err(Refusal::Conflict("that needs the button on the device itself".to_owned()))
+            }
+            Meaning::GrantClaim | Meaning::NoClaimOpen | Meaning::SeveralClaims | Meaning::NotFromThePage => {
+                Err(Refusal::Conflict(format!("a press does {}", meant.words())))
+            }
+        };
+        let name = serde_json::to_value(gesture).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let did = done.as_ref().map_or_else(ToString::to_string, |s| s.message.clone());
+        self.work.board.tell(What::Gesture { gesture: name, did });
+        done
+    }
+}
+
+fn said(message: &str) -> Summary {
+    Summary { message: message.to_owned(), ..Summary::default() }
+}
+
+fn refusal(error: JobError) -> Refusal {
+    match error {
+        JobError::Engine(error) => Refusal::Conflict(error.to_string()),
+        JobError::Interrupted(Interrupted::Stopping) => Refusal::Stopping,
+        JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
+        JobError::NotFound(why) => Refusal::NotFound(why),
+        JobError::Conflict(why) => Refusal::Conflict(why),
+    }
+}
+
+/// The one who asked may have gone; that is no trouble.
+fn answer_to(reply: Reply<Summary>, answer: Result<Summary, Refusal>) {
+    if reply.send(answer).is_err() {
+        tracing::debug!("nobody waits for the answer any more");
+    }
+}

@@ -1,0 +1,142 @@
+//! The loop that shows: it makes the snapshot for page and API, and the state of the front panel.
+//!
+//! Owns the pace of both. Must never be waited for by whoever changes something.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Timelike as _;
+use dockbeacon_core::event::What;
+use dockbeacon_core::panel::{ButtonFacts, PanelFacts, ShownPlan, State, choose};
+use dockbeacon_core::settings::Settings;
+use dockbeacon_core::update::candidate::Action;
+use tokio::sync::watch;
+
+use crate::panel::{PanelState, panel_view};
+use crate::supervisor::Progress;
+use crate::view::{Mood, SettingView, View};
+use crate::work::{Work, view};
+
+/// At most this many snapshots a second, whatever happens.
+const PACE: Duration = Duration::from_millis(100);
+/// The panel has hours, and a press means more once the lamp has been on for a while: look at least this often.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// What stays the same while the process lives.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// The settings as the page lists them.
+    pub settings: Vec<SettingView>,
+    /// The panel's driver.
+    pub driver: &'static str,
+    /// When the process started.
+    pub started: chrono::DateTime<chrono::Utc>,
+}
+
+/// Runs until the shutdown.
+pub async fn run(
+    work: Work,
+    fixed: Fixed,
+    out: watch::Sender<Arc<View>>,
+    panel: watch::Sender<PanelState>,
+    progress: Progress,
+) -> Result<(), String> {
+    loop {
+        progress.mark_and_expect_within(LOOK);
+        let view = make(&work, &fixed, &panel);
+        out.send_if_modified(|before| {
+            let changed = **before != view;
+            if changed {
+                *before = Arc::new(view);
+            }
+            changed
+        });
+        tokio::select! {
+            () = work.shutdown.cancelled() => {
+                panel.send_if_modified(|shown| set(shown, State::None, (work.clock)().monotonic));
+                return Ok(());
+            }
+            () = work.board.changed.notified() => tokio::time::sleep(PACE).await,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+    }
+}
+
+fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
+    let (mut status, containers, plan, updates) = view::snapshot(work);
+    status.started = Some(fixed.started);
+    let facts = panel_facts(work, &containers, status.waiting, &updates);
+    let now = (work.clock)();
+    let shown = choose(&facts);
+    if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
+        work.board.tell(What::PanelChanged { state: shown.name().to_owned() });
+    }
+    let since = panel.borrow().since;
+    let age = now.monotonic.saturating_sub(since);
+    let civil_since = chrono::TimeDelta::from_std(age).ok().and_then(|age| now.civil.checked_sub_signed(age));
+    let button = button_facts(work, &work.settings);
+    View {
+        panel: panel_view(shown, &button, civil_since, fixed.driver),
+        events: view::events(work),
+        settings: fixed.settings.clone(),
+        status,
+        containers,
+        plan,
+        updates,
+    }
+}
+
+fn set(shown: &mut PanelState, state: State, now: Duration) -> bool {
+    let changed = shown.state != state;
+    if changed {
+        *shown = PanelState { state, since: now };
+    }
+    changed
+}
+
+fn panel_facts(
+    work: &Work,
+    containers: &[crate::view::ContainerView],
+    waiting: usize,
+    updates: &[crate::view::UpdateView],
+) -> PanelFacts {
+    let state = work.board.state();
+    let now = (work.clock)();
+    let local = now.civil.with_timezone(&work.settings.schedule.time_zone);
+    let minute = u16::try_from(local.hour() * 60 + local.minute()).ok();
+    PanelFacts {
+        asleep: state.inventory.is_none() && state.engine.error.is_none(),
+        identify: state.identify_until.is_some_and(|until| now.monotonic < until),
+        claimed: state.claimed,
+        fault: state.engine.error.is_some() || containers.iter().any(|c| c.mood == Mood::Fault),
+        working: updates.iter().any(|u| u.outcome == "running"),
+        approvals: waiting,
+        hours: work.settings.panel.lamps,
+        minute: if now.trusted { minute } else { None },
+        ..PanelFacts::default()
+    }
+}
+
+/// What the virtual button stands before.
+#[must_use]
+pub fn button_facts(work: &Work, _settings: &Settings) -> ButtonFacts {
+    let state = work.board.state();
+    let now = (work.clock)();
+    let waits = state.plan.entries.iter().any(|f| f.action == Action::Approve);
+    let fingerprint = waits.then(|| state.plan.fingerprint.clone());
+    let shown = match (&fingerprint, state.plan_since) {
+        (Some(fingerprint), Some(since)) => Some(ShownPlan {
+            fingerprint: fingerprint.clone(),
+            shown_for: now.monotonic.saturating_sub(since),
+        }),
+        (Some(_), None) | (None, Some(_) | None) => None,
+    };
+    ButtonFacts {
+        by_hand: false,
+        claimed: state.claimed,
+        open_claims: 0,
+        waiting: fingerprint,
+        shown,
+        paused: state.paused_until.is_some_and(|until| until > now.civil),
+    }
+}
