@@ -34,13 +34,17 @@ fn content_type(path: &str) -> &'static str {
     }
 }
 
-/// The file at an address: `/assets/page.css`, `page.css`, `/manifest.webmanifest`, `/favicon.svg?state=fault`.
+/// The file at an address: `/assets/page.css`, `page.css`, `/manifest.webmanifest`, `/favicon.svg?state=fault`, and
+/// `/assets/favicon-fault.svg` for those who drop queries.
 /// `None` where there is none.
 #[must_use]
 pub fn asset(path: &str) -> Option<Asset> {
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     let path = path.trim_start_matches('/');
     let name = path.strip_prefix("assets/").unwrap_or(path);
+    if let Some(state) = name.strip_prefix("favicon-").and_then(|rest| rest.strip_suffix(".svg")) {
+        return Some(favicon(state));
+    }
     if name == "favicon.svg" {
         let state = query.split('&').find_map(|pair| pair.strip_prefix("state=")).unwrap_or_default();
         return Some(favicon(state));
@@ -92,5 +96,5 @@ const MARK: &str = "<path d='M4 8l8 3.5v3L4 11zM28 8l-8 3.5v3L28 11z' fill='#f6c
 /// The address of the icon for a mood.
 #[must_use]
 pub fn favicon_address(mood: Mood) -> String {
-    format!("/favicon.svg?state={}", super::words::mood(mood))
+    format!("/assets/favicon-{}.svg", super::words::mood(mood))
 }

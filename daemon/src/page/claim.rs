@@ -28,7 +28,7 @@ pub(super) fn claim(scene: &Scene<'_>) -> Markup {
                     label for="code" { (words::CODE) }
                     input id="code" name="code" type="text" required autocomplete="one-time-code" autocapitalize="characters"
                         spellcheck="false" class="mono" aria-describedby="code-help";
-                    p id="code-help" class="help" { (words::CODE_HELP) }
+                    p id="code-help" class="help" { (words::CLAIM_WHERE) " " (words::CODE_HELP) }
                     label for="password" { (words::NEW_PASSWORD) }
                     input id="password" name="password" type="password" required minlength="10" autocomplete="new-password"
                         aria-describedby="password-help";
@@ -36,7 +36,7 @@ pub(super) fn claim(scene: &Scene<'_>) -> Markup {
                     button class="button main" type="submit" data-busy=(words::CLAIM_BUSY) { span class="label" { (words::CLAIM_DO) } }
                 }
                 div class="hint" {
-                    p { (words::CLAIM_WHERE) " To see it again:" }
+                    p { (words::CLAIM_AGAIN) }
                     pre tabindex="0" { code { (words::CLAIM_COMMAND) } }
                 }
             }

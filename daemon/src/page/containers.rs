@@ -23,7 +23,8 @@ pub(super) fn draw(scene: &Scene<'_>, name: Option<&str>) -> Option<Markup> {
         div class={ "beside " (if name.is_some() { "one" } else { "many" }) } {
             section class="list" aria-labelledby="containers" {
                 (heading(name.is_some()))
-                @if all.is_empty() { (none()) } @else { (list(scene, shown)) }
+                @if !scene.view.status.engine.up && !all.is_empty() { (aged(scene)) }
+                @if all.is_empty() { (none(scene.view.status.engine.up)) } @else { (list(scene, shown)) }
             }
             @if let Some(c) = shown { (detail(scene, c, name.is_some())) }
         }
@@ -47,13 +48,26 @@ const fn urgency(mood: Mood) -> u8 {
     }
 }
 
-fn none() -> Markup {
+/// The age of what is shown while the engine is silent.
+fn aged(scene: &Scene<'_>) -> Markup {
+    html! {
+        p class="aged" { (sign(Mood::Fault)) (words::AGED)
+            @if let Some(since) = scene.view.status.engine.since { ", " (ago(scene, since)) } "." }
+    }
+}
+
+fn none(answers: bool) -> Markup {
     html! {
         div class="nothing" {
             (icon("containers"))
-            p { strong { (words::CONTAINERS_NONE) } }
-            p { (words::CONTAINERS_NONE_HOW) }
-            p { code { (words::CONTAINERS_NONE_EXAMPLE) } }
+            @if answers {
+                p { strong { (words::CONTAINERS_NONE) } }
+                p { (words::CONTAINERS_NONE_HOW) }
+                p { code { (words::CONTAINERS_NONE_EXAMPLE) } }
+            } @else {
+                p { strong { (words::CONTAINERS_UNKNOWN) } }
+                p { (words::CONTAINERS_UNKNOWN_HOW) }
+            }
         }
     }
 }

@@ -160,6 +160,12 @@ fn sprite() -> Markup {
             symbol id="sign-starting" viewBox="0 0 20 20" {
                 circle cx="10" cy="10" r="8" fill="none" stroke="currentColor" stroke-width="2" stroke-dasharray="2 3.030" {}
             }
+            symbol id="sign-next" viewBox="0 0 20 20" {
+                path d="M10 1.500a8.500 8.500 0 1 1 0 17 8.500 8.500 0 0 1 0-17M6 10h7.500M10.500 6.800l3.200 3.200-3.200 3.200" fill="none" stroke="currentColor" stroke-width="1.800" stroke-linecap="round" stroke-linejoin="round" {}
+            }
+            symbol id="sign-seen" viewBox="0 0 20 20" {
+                path d="M1.500 10C5 3.500 15 3.500 18.500 10 15 16.500 5 16.500 1.500 10zM10 7.600a2.400 2.400 0 1 1 0 4.800 2.400 2.400 0 0 1 0-4.800" fill="none" stroke="currentColor" stroke-width="1.800" stroke-linejoin="round" {}
+            }
             symbol id="icon-mark" viewBox="0 0 24 24" {
                 path class="beam" d="M1 4l7 3v2.500L1 6.500zM23 4l-7 3v2.500l7-3z" fill="currentColor" {}
                 path d="M9.500 9h5l1.700 12H7.800zM9 6.500L12 3l3 3.500V8H9z" fill="currentColor" {}

@@ -155,7 +155,7 @@ pub(super) fn running(u: &UpdateView) -> Markup {
             (sign(Mood::Working))
             div class="what" {
                 p class="head" { a class="name" href=(update_address(&u.tx)) { (u.container) } " " (moved(&u.from, &u.to)) }
-                p class="why" { (words::outcome(&u.outcome, &u.kind)) ": " (begun(u)) }
+                p class="why" { (told(u)) }
                 (steps(u))
             }
         }
@@ -163,9 +163,17 @@ pub(super) fn running(u: &UpdateView) -> Markup {
 }
 
 /// Why it was begun, or at least that somebody asked.
-pub(super) fn begun(u: &UpdateView) -> String {
+fn begun(u: &UpdateView) -> String {
     let text = if u.message.is_empty() { &u.cause } else { &u.message };
     if text.is_empty() { words::BY_HAND.to_owned() } else { words::sentence_unless(text, |word| word == u.container) }
+}
+
+/// How it ended and why, without saying the same word twice.
+pub(super) fn told(u: &UpdateView) -> Markup {
+    let outcome = words::outcome(&u.outcome, &u.kind);
+    let story = begun(u);
+    let twice = story.to_lowercase().starts_with(&outcome.to_lowercase());
+    html! { @if !twice { strong { (outcome) } ". " } (story) }
 }
 
 /// A run that has ended, as a line of history.
@@ -178,7 +186,7 @@ pub(super) fn past(scene: &Scene<'_>, u: &UpdateView, chosen: bool) -> Markup {
                     a class="name" href=(update_address(&u.tx)) aria-current=[chosen.then_some("true")] { (u.container) }
                     " " (moved(&u.from, &u.to))
                 }
-                p class="why" { strong { (words::outcome(&u.outcome, &u.kind)) } ". " (begun(u)) }
+                p class="why" { (told(u)) }
                 p class="when" { (ended(scene, u)) }
             }
             @if u.can_roll_back { (roll_back(scene, &u.container, &u.to, &u.from)) }

@@ -41,7 +41,7 @@ fn hero(scene: &Scene<'_>) -> Markup {
     html! {
         section class={ "hero " (words::mood(status.state)) } aria-labelledby="answer" {
             (sign(status.state))
-            h1 id="answer" { (status.sentence) }
+            h1 id="answer" { (if status.sentence.is_empty() { words::STARTING } else { &status.sentence }) }
             p class="mine" {
                 @match lists::waiting(scene).len() {
                     0 => { (words::WAITING_NONE) }
@@ -117,7 +117,7 @@ fn engine_down(scene: &Scene<'_>) -> Markup {
         li class="row card fault" data-key="engine" {
             (sign(Mood::Fault))
             div class="what" {
-                p class="head" { strong { (words::ENGINE_DOWN) } @if let Some(since) = engine.since { ", since " (clock(scene, since)) } }
+                p { strong { (words::ENGINE_DOWN) } @if let Some(since) = engine.since { ", since " (clock(scene, since)) } "." }
                 p class="why" { (words::sentence(engine.error.as_deref().unwrap_or_default())) }
                 p class="does" { (words::ENGINE_DOWN_DOES) }
             }

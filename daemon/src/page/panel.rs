@@ -24,7 +24,7 @@ pub(super) fn board(panel: &PanelView) -> Markup {
     };
     let since = panel.since.map(|t| t.timestamp_millis());
     // The lamps share the board's left part; the button sits at its right.
-    let span = 196 / lamps.len().min(6);
+    let span = 192 / lamps.len().min(6);
     html! {
         beacon-panel data-since=[since] {
             svg class="board" viewBox="0 0 320 148" role="img" aria-label=(format!("{}: {}", words::PANEL, panel.words)) {
@@ -41,12 +41,12 @@ pub(super) fn board(panel: &PanelView) -> Markup {
                 path d="M70 30v12l-15 14v12M86 30v22M120 30v36M138 30v16l8 8v10M170 30v12l15 14v12M236 30v34M258 30v34" fill="none" stroke="#2a6a8d" stroke-width="2" {}
                 rect x="50" y="10" width="220" height="22" rx="3" fill="#0a2232" {}
                 path d="M60 16.500h206M60 25.500h206" stroke="#d9b45a" stroke-width="4" stroke-linecap="round" stroke-dasharray="0 10.500" {}
-                @for (x, y) in [(18, 18), (302, 18), (18, 130), (302, 130)] {
+                @for (x, y) in [(18, 18), (302, 18), (18, 131), (302, 131)] {
                     circle cx=(x) cy=(y) r="7" fill="none" stroke="#d9b45a" stroke-width="2.500" {}
                     circle cx=(x) cy=(y) r="4.500" fill="#071a26" {}
                 }
                 @for (place, lamp) in lamps.iter().take(6).enumerate() {
-                    @let x = 22 + span * place + span / 2;
+                    @let x = 26 + span * place + span / 2;
                     @let kind = match lamp.name.as_str() { "update" => "update", "fault" => "fault", _ => "health" };
                     circle cx=(x) cy="84" r="15" fill="#0a2232" {}
                     circle class={ "lens " (kind) } cx=(x) cy="84" r="11" {}
@@ -55,14 +55,14 @@ pub(super) fn board(panel: &PanelView) -> Markup {
                         circle class="core" cx=(x) cy="84" r="11" {}
                         ellipse cx=(x - 3) cy="80" rx="4" ry="3" fill="#fff" opacity=".85" {}
                     }
-                    text class="silk" x=(x) y="123" text-anchor="middle" { (lamp.name) }
+                    text class="silk" x=(x) y="121" text-anchor="middle" { (lamp.name) }
                 }
                 rect x="226" y="62" width="44" height="44" rx="6" fill="#c9d3d9" {}
                 rect x="226" y="62" width="44" height="44" rx="6" fill="none" stroke="#8a99a3" stroke-width="2" {}
                 @for (x, y) in [(232, 68), (264, 68), (232, 100), (264, 100)] { circle cx=(x) cy=(y) r="2" fill="#8a99a3" {} }
                 circle class="cap" cx="248" cy="84" r="14" fill="#1c2a33" stroke="#0d171d" stroke-width="1.500" {}
                 path d="M238 78a12 12 0 0 1 20 0" fill="none" stroke="#51636e" stroke-width="2" stroke-linecap="round" {}
-                text class="silk" x="248" y="123" text-anchor="middle" { "button" }
+                text class="silk" x="248" y="121" text-anchor="middle" { "button" }
             }
         }
     }

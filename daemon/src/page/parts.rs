@@ -24,6 +24,16 @@ pub(super) fn said(scene: &Scene<'_>, text: &str) -> String {
     words::sentence_unless(text, |word| scene.view.containers.iter().any(|c| c.name == word))
 }
 
+/// A sign that asks for nothing: grey, of a shape that no meaning has, and a word.
+pub(super) fn calm(shape: &str, word: &str) -> Markup {
+    html! {
+        span class="sign calm" {
+            svg viewBox="0 0 20 20" aria-hidden="true" { use href={ "#sign-" (shape) } {} }
+            span class="vh" { (word) ": " }
+        }
+    }
+}
+
 /// An icon of the sprite, without meaning of its own.
 pub(super) fn icon(name: &str) -> Markup {
     html! { svg class="icon" viewBox="0 0 24 24" aria-hidden="true" { use href={ "#icon-" (name) } {} } }

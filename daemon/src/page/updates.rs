@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, container_address, empty, icon, id, moved, said, sign, version, version_name};
+use super::parts::{Act, Ask, Weight, act, ago, calm, container_address, empty, icon, id, moved, said, sign, version, version_name};
 use super::{Scene, lists, overview, words};
 use crate::view::{Mood, PlanEntryView, UpdateView};
 
@@ -37,7 +37,7 @@ fn controls(scene: &Scene<'_>) -> Markup {
                         busy: words::PAUSE_BUSY, weight: Weight::Quiet, ask: None }))
                 }
             }
-            p class="does" { (words::CHECK_DOES) @if !paused { " " (words::PAUSE) ": " (words::PAUSE_DOES) } }
+            p class="does" { strong { (words::CHECK) } ": " (words::CHECK_DOES) @if !paused { " " strong { (words::PAUSE) } ": " (words::PAUSE_DOES) } }
         }
     }
 }
@@ -85,17 +85,19 @@ fn plan(scene: &Scene<'_>) -> Markup {
 }
 
 fn entry(scene: &Scene<'_>, e: &PlanEntryView) -> Markup {
-    let mood = match e.action.as_str() {
-        "update" => Mood::Working,
-        "approve" | "report" => Mood::Waiting,
-        _ => Mood::Well,
-    };
     let container = scene.view.containers.iter().find(|c| c.name == e.container);
     // A plan says nothing of health: a sick service that has no newer image must not look well here.
-    let mood = container.map_or(mood, |c| if c.mood == Mood::Fault { Mood::Fault } else { mood });
+    let fault = container.is_some_and(|c| c.mood == Mood::Fault);
+    let mark = match e.action.as_str() {
+        _ if fault => sign(Mood::Fault),
+        "approve" => sign(Mood::Waiting),
+        "update" => calm("next", words::NEXT_RUN),
+        "report" => calm("seen", words::WATCHED),
+        _ => sign(Mood::Well),
+    };
     html! {
         li class="row" data-key={ "plan-" (e.container) } {
-            (sign(mood))
+            (mark)
             div class="what" {
                 p class="head" {
                     a class="name" href=(container_address(&e.container)) { (e.container) } " "
@@ -149,7 +151,7 @@ fn story(scene: &Scene<'_>, u: &UpdateView) -> Markup {
                 (sign(mood))
                 h1 id="one" { (u.container) }
                 p class="head" { (moved(&u.from, &u.to)) }
-                p class="why" { strong { (words::outcome(&u.outcome, &u.kind)) } ". " (lists::begun(u)) }
+                p class="why" { (lists::told(u)) }
                 p class="when" { (lists::ended(scene, u)) }
             }
             @if u.can_roll_back { (lists::roll_back(scene, &u.container, &u.to, &u.from)) }
@@ -159,7 +161,7 @@ fn story(scene: &Scene<'_>, u: &UpdateView) -> Markup {
                 h3 { (words::LOG) }
                 pre class="log" tabindex="0" { code { @for line in &u.log { (line) "\n" } } }
             }
-            h3 { (words::FACTS) }
+            h3 { (words::DETAILS) }
             dl class="facts" {
                 dt { "Why" } dd { (if u.cause.is_empty() { "not recorded".to_owned() } else { words::sentence(&u.cause) }) }
                 dt { "Container" } dd { a href=(container_address(&u.container)) { (u.container) } }

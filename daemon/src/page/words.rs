@@ -32,7 +32,7 @@ pub const CHECK: &str = "Check now";
 /// Under way.
 pub const CHECK_BUSY: &str = "Checking…";
 /// What it will do.
-pub const CHECK_DOES: &str = "Asks the registries for newer images. Changes nothing.";
+pub const CHECK_DOES: &str = "asks the registries for newer images and changes nothing.";
 /// Approve one.
 pub const APPROVE: &str = "Approve";
 /// Under way.
@@ -52,7 +52,7 @@ pub const PAUSE: &str = "Pause for 24 hours";
 /// Under way.
 pub const PAUSE_BUSY: &str = "Pausing…";
 /// What it will do.
-pub const PAUSE_DOES: &str = "Nothing is updated by itself for 24 hours. Approving and updating by hand still work.";
+pub const PAUSE_DOES: &str = "nothing is updated by itself meanwhile. Approving and updating by hand still work.";
 /// Updates again.
 pub const RESUME: &str = "Resume updates";
 /// Under way.
@@ -75,6 +75,8 @@ pub const CANCEL: &str = "Leave it as it is";
 pub const DISMISS: &str = "Dismiss";
 
 // Overview.
+/// Before the first answer of the engine.
+pub const STARTING: &str = "Dockbeacon is starting and asks the engine for its containers.";
 /// No check yet.
 pub const NEVER_CHECKED: &str = "No check for newer images yet";
 /// A check is under way.
@@ -101,7 +103,9 @@ pub const LATELY_NONE: &str = "Nothing yet. Checks, updates and everything that 
 pub const ENGINE_DOWN: &str = "The Docker engine does not answer";
 /// What still holds then.
 pub const ENGINE_DOWN_DOES: &str =
-    "Dockbeacon keeps trying and goes on by itself as soon as the engine answers. What you see below is the last that it said.";
+    "Dockbeacon keeps trying and goes on by itself as soon as the engine answers.";
+/// Above data of an engine that is silent.
+pub const AGED: &str = "The engine does not answer. This is what it said last";
 /// The time is unknown.
 pub const TIME_UNKNOWN: &str = "The time of day is not known yet, so nothing that follows a clock is started. Checks by hand work.";
 
@@ -112,6 +116,10 @@ pub const ALONE: &str = "On their own";
 pub const FILTER: &str = "Filter by name, project or image";
 /// The filter found nothing.
 pub const FILTER_NONE: &str = "No container has that in its name, project, image or reason.";
+/// The engine has not answered yet.
+pub const CONTAINERS_UNKNOWN: &str = "Nothing is known of the containers yet";
+/// When they come.
+pub const CONTAINERS_UNKNOWN_HOW: &str = "They appear here as soon as the Docker engine answers.";
 /// No containers.
 pub const CONTAINERS_NONE: &str = "No containers yet";
 /// How to get some.
@@ -125,6 +133,8 @@ pub const ALL_CONTAINERS: &str = "All containers";
 pub const HISTORY: &str = "History";
 /// No updates of it.
 pub const HISTORY_NONE: &str = "Not updated yet. Every update of it will be told here, with how long it took and how to go back.";
+/// An update's facts.
+pub const DETAILS: &str = "Details";
 /// Facts.
 pub const FACTS: &str = "What it is";
 
@@ -141,6 +151,10 @@ pub const PAST: &str = "History of updates";
 pub const PAST_NONE: &str = "No updates yet. Each one will be told here: from which version to which, how it ended, and how to go back.";
 /// Back to the list.
 pub const ALL_UPDATES: &str = "All updates";
+/// A plan's entry that the next run takes.
+pub const NEXT_RUN: &str = "next run";
+/// A plan's entry that is only reported.
+pub const WATCHED: &str = "only watched";
 /// Neither message nor cause was recorded.
 pub const BY_HAND: &str = "Asked for by hand.";
 /// The log's end.
@@ -177,7 +191,9 @@ pub const SET_BY_YOU: &str = "set by you";
 pub const CLAIM_LEAD: &str = "This device has no owner yet. Show that you can reach it, and it is yours.";
 /// Where the code is.
 pub const CLAIM_WHERE: &str =
-    "The setup code was printed where Dockbeacon started: on the terminal or console, and in the system's log.";
+    "It was printed where Dockbeacon started: on the console, or in the system's log.";
+/// Where it is when it has scrolled away.
+pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device:";
 /// How to see it again.
 pub const CLAIM_COMMAND: &str = "journalctl -u dockbeacon | grep -i code";
 /// Label.

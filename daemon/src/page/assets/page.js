@@ -126,7 +126,9 @@ function theme(value) {
   if (value) document.documentElement.dataset.theme = value;
   else delete document.documentElement.dataset.theme;
   document.querySelector('meta[name="color-scheme"]').content = value || "light dark";
-  document.cookie = `theme=${value}; path=/; max-age=${value ? 31536000 : 0}; samesite=strict`;
+  for (const name of ["theme", "dockbeacon_theme"]) {
+    document.cookie = `${name}=${value}; path=/; max-age=${value ? 31536000 : 0}; samesite=strict`;
+  }
   try { localStorage.setItem("theme", value); } catch { /* a private window keeps nothing */ }
   const text = say(value === "light" ? "themeLight" : value === "dark" ? "themeDark" : "themeSystem");
   knob.querySelector(".vh").textContent = text;
@@ -154,5 +156,9 @@ document.addEventListener("click", async (event) => {
 const again = () => { filter(); markBusy(); tick(); };
 const live = document.querySelector("[data-follow]") ? follow({ say, again }) : null;
 again();
-setInterval(tick, 30000);
+// Where the list has its own scroll, the chosen row must be in sight.
+if (matchMedia("(min-width: 900px)").matches) {
+  document.querySelector(".beside > .list a[aria-current]")?.scrollIntoView({ block: "nearest" });
+}
+setInterval(() => tick(), 30000);
 setInterval(() => tick(true), 1000);
