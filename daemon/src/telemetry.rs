@@ -11,6 +11,8 @@ use std::io::IsTerminal;
 use std::os::linux::fs::MetadataExt;
 use std::path::Path;
 
+use dockbeacon_core::event::What;
+use tracing_journald::{Priority, PriorityMappings};
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
@@ -147,7 +149,12 @@ impl Telemetry {
         let done = match journal {
             // Without a prefix, so that `message_id` becomes MESSAGE_ID.
             Some(journal) => registry
-                .with(journal.with_field_prefix(None).with_syslog_identifier("dockbeacon".to_owned()))
+                .with(
+                    journal
+                        .with_field_prefix(None)
+                        .with_priority_mappings(priorities())
+                        .with_syslog_identifier("dockbeacon".to_owned()),
+                )
                 .try_init(),
             None => registry.with(standard_error()).try_init(),
         };
@@ -174,6 +181,52 @@ impl Telemetry {
     }
 }
 
+/// Writes an event to the log with its id and fields. `text` is its sentence for people.
+pub fn tell(what: &What, text: &str) {
+    let (event, id) = (what.name(), message_id::of(what));
+    let (container, tx) = match what {
+        What::UpdateStarted { tx, container, .. }
+        | What::UpdateStep { tx, container, .. }
+        | What::UpdateFinished { tx, container, .. } => (Some(container.as_str()), Some(tx.as_str())),
+        What::CandidateFound { container, .. } => (Some(container.as_str()), None),
+        What::Started { .. }
+        | What::EngineUp { .. }
+        | What::EngineDown { .. }
+        | What::InventoryChanged
+        | What::CheckStarted
+        | What::CheckFinished { .. }
+        | What::Approved { .. }
+        | What::Paused { .. }
+        | What::Resumed { .. }
+        | What::PanelChanged { .. }
+        | What::Gesture { .. }
+        | What::Claimed
+        | What::LoggedIn { .. } => (None, None),
+    };
+    match what {
+        What::EngineDown { .. } => tracing::warn!(message_id = id, event, "{text}"),
+        What::UpdateFinished { outcome, .. } if outcome != "updated" => {
+            tracing::warn!(message_id = id, event, container, tx, "{text}");
+        }
+        What::InventoryChanged | What::UpdateStep { .. } | What::PanelChanged { .. } => {
+            tracing::debug!(message_id = id, event, container, tx, "{text}");
+        }
+        What::Started { .. }
+        | What::EngineUp { .. }
+        | What::CheckStarted
+        | What::CheckFinished { .. }
+        | What::CandidateFound { .. }
+        | What::UpdateStarted { .. }
+        | What::UpdateFinished { .. }
+        | What::Approved { .. }
+        | What::Paused { .. }
+        | What::Resumed { .. }
+        | What::Gesture { .. }
+        | What::Claimed
+        | What::LoggedIn { .. } => tracing::info!(message_id = id, event, container, tx, "{text}"),
+    }
+}
+
 /// One word is our level, and keeps the libraries one step quieter; anything else is directives.
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let text = text.trim();
@@ -185,6 +238,11 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
         _ => text.to_owned(),
     };
     EnvFilter::try_new(directives).map_err(|source| TelemetryError::Level { text: text.to_owned(), source })
+}
+
+/// By name: by default the crate moves everything below a warning up by one.
+fn priorities() -> PriorityMappings {
+    PriorityMappings { info: Priority::Informational, debug: Priority::Debug, ..PriorityMappings::new() }
 }
 
 /// True when systemd connected our standard error to the journal and nobody has redirected it since.

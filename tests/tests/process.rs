@@ -2,7 +2,14 @@
 //!
 //! Children are this test program itself, started again for one test function only; `CHILD` in their environment gives
 //! them their part, and without it they do nothing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::convert::Infallible;
 use std::io::{BufRead, BufReader};
@@ -16,6 +23,8 @@ use dockbeacon::shutdown::{CancellationToken, Signals};
 use dockbeacon::store::Store;
 use dockbeacon::supervisor::Supervisor;
 use dockbeacon::systemd::Manager;
+use dockbeacon::telemetry::{Telemetry, message_id, tell};
+use dockbeacon_core::event::What;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -193,7 +202,8 @@ async fn the_watchdog_is_fed_only_while_every_loop_makes_progress() {
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let mut supervisor = Supervisor::new();
     let (mood, moods) = tokio::sync::watch::channel(true);
-    supervisor.spawn("worker", Duration::from_millis(200), move |progress| async move {
+    // Patient enough for a busy machine, on which the loop may not get its turn for a while.
+    supervisor.spawn("worker", Duration::from_millis(1_500), move |progress| async move {
         let mut moods = moods;
         loop {
             if *moods.borrow_and_update() {
@@ -230,4 +240,93 @@ async fn the_watchdog_is_fed_only_while_every_loop_makes_progress() {
     tokio::time::timeout(Duration::from_secs(10), watch).await.expect("ends").unwrap();
     drop(mood);
     assert_eq!(supervisor.drain(Duration::from_secs(10)).await, []);
+}
+
+#[test]
+fn child_logs() {
+    let Some(journal) = part() else { return };
+    let listener = journal.is_absolute().then(|| {
+        std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+        let socket = UnixDatagram::bind(&journal).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        socket
+    });
+    let telemetry = Telemetry::init("info").unwrap();
+    let sink = telemetry.sink();
+    let finished = What::UpdateFinished {
+        tx: "t1".into(),
+        container: "web".into(),
+        outcome: "rolled-back".into(),
+        message: "x".into(),
+    };
+    tell(&What::InventoryChanged, "quiet before");
+    telemetry.set_level("debug").unwrap();
+    tell(&What::InventoryChanged, "heard after");
+    tell(&finished, "web was put back to 1.0");
+    println!("\nsink {sink:?}");
+    assert!(telemetry.set_level("loud").is_err());
+    let Some(listener) = listener else { return };
+    let mut entries = Vec::new();
+    while !entries.last().is_some_and(|entry: &String| entry.contains("put back")) {
+        entries.push(next(&listener));
+    }
+    let entry = entries.last().unwrap();
+    for part in
+        ["MESSAGE_ID", message_id::ROLLED_BACK, "CONTAINER", "web", "EVENT", "update-finished", "PRIORITY"]
+    {
+        assert!(entry.contains(part), "{part} is missing in {entry}");
+    }
+    assert!(!entries.iter().any(|entry| entry.contains("quiet before")), "{entries:?}");
+    println!("\njournal has it");
+}
+
+#[test]
+fn without_a_journal_the_log_goes_to_standard_error_and_its_level_changes_while_running() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_logs", "--nocapture"])
+        .env(CHILD, "no-journal")
+        .env_remove("JOURNAL_STREAM")
+        .env_remove("DOCKBEACON_LOG")
+        .output()
+        .unwrap();
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && String::from_utf8_lossy(&output.stdout).contains("sink StandardError"),
+        "{log}"
+    );
+    let wanted = " WARN web was put back to 1.0 event=\"update-finished\" container=\"web\" tx=\"t1\"";
+    assert!(log.lines().any(|line| line == wanted), "no line {wanted:?} in {log}");
+    assert!(
+        log.contains("heard after")
+            && !log.contains("quiet before")
+            && !log.contains(message_id::ROLLED_BACK),
+        "{log}"
+    );
+}
+
+/// The journal's socket has a fixed path, so this needs a `/run` of its own.
+#[test]
+fn under_systemd_the_journal_gets_fields_and_message_ids() {
+    let script = format!(
+        "mount -t tmpfs tmpfs /run || exit 77; JOURNAL_STREAM=$(stat -Lc %d:%i /proc/$$/fd/2) \
+         {CHILD}=/run/systemd/journal/socket exec '{}' --exact child_logs --nocapture",
+        std::env::current_exe().unwrap().display()
+    );
+    let output = match Command::new("unshare")
+        .args(["--mount", "--map-root-user", "sh", "-c", &script])
+        .env_remove("DOCKBEACON_LOG")
+        .output()
+    {
+        Ok(output) => output,
+        Err(why) => return eprintln!("skipped, no mount namespace: {why}"),
+    };
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.code() == Some(77) || text.contains("unshare") {
+        return eprintln!("skipped, no mount namespace: {text}");
+    }
+    assert!(
+        output.status.success() && text.contains("sink Journal") && text.contains("journal has it"),
+        "{text}"
+    );
 }

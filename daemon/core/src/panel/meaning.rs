@@ -118,8 +118,7 @@ mod tests {
         let shown = |fingerprint: &str, seconds| {
             Some(ShownPlan { fingerprint: fingerprint.to_owned(), shown_for: Duration::from_secs(seconds) })
         };
-        let waiting =
-            ButtonFacts { waiting: Some("p1".to_owned()), shown: shown("p1", 10), ..claimed };
+        let waiting = ButtonFacts { waiting: Some("p1".to_owned()), shown: shown("p1", 10), ..claimed };
         let table = [
             (Gesture::Press, unclaimed.clone(), Meaning::NoClaimOpen),
             (Gesture::Press, ButtonFacts { open_claims: 1, ..unclaimed.clone() }, Meaning::GrantClaim),
