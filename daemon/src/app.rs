@@ -85,7 +85,7 @@ pub async fn run(loaded: Loaded, state_dir: &Path, mut lock: StateLock) -> anyho
     let listener = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
     serve(&mut supervisor, state, listener, &stop);
-    let code = claim_code(&work.store)?;
+    let code = http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, code.as_deref());
 
     supervisor.spawn("inventory", PATIENCE, |p| loops::inventory::run(work.clone(), ready_out, p));
@@ -188,17 +188,6 @@ fn serve(supervisor: &mut Supervisor, state: HttpState, listeners: Listeners, st
 fn control_socket(state_dir: &Path) -> PathBuf {
     let runtime = std::env::var_os("RUNTIME_DIRECTORY").map(PathBuf::from).filter(|dir| dir.is_absolute());
     runtime.unwrap_or_else(|| state_dir.to_owned()).join("control.sock")
-}
-
-/// A fresh one-time code at every start, as long as nobody owns the device.
-fn claim_code(store: &Store) -> anyhow::Result<Option<String>> {
-    use crate::ports::Records as _;
-    if store.password().context("reading whether the device is claimed")?.is_some() {
-        return Ok(None);
-    }
-    let code = http::new_claim_code().context("making the claim code")?;
-    store.set_claim_code(Some(&code.hash)).context("keeping the claim code")?;
-    Ok(Some(code.shown))
 }
 
 /// Says where the page is, and the claim code: on standard error, where a person who starts it by hand looks, and where the

@@ -68,6 +68,8 @@ pub struct UpdateRequest {
     pub names: Names,
     /// Only containers of these images; empty means all.
     pub images: Vec<String>,
+    /// The names are those of approved containers: nothing beyond what was approved is done.
+    pub only_approved: bool,
     /// False: be told `Busy` at once when a run is under way. True: wait for it, then run.
     pub wait: bool,
 }

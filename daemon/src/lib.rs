@@ -2,6 +2,11 @@
 //!
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
+pub mod app;
+pub mod args;
+pub mod cli;
+pub mod loops;
+pub mod work;
 pub mod clock;
 pub mod docker;
 pub mod exit;

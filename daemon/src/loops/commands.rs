@@ -117,20 +117,7 @@ impl Queue {
 
     async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
         let checked = self.work.check(names).await.map_err(|e| Refusal::Conflict(e.to_string()))?;
-        let message = match (checked.candidates, checked.failed) {
-            (0, 0) => format!("checked {} images: everything is current", checked.images),
-            (newer, 0) => format!("checked {} images: {newer} newer", checked.images),
-            (newer, failed) => {
-                format!("checked {} images: {newer} newer, {failed} could not be asked", checked.images)
-            }
-        };
-        Ok(Summary {
-            message,
-            code: u8::from(checked.failed > 0),
-            scanned: checked.scanned,
-            candidates: checked.candidates,
-            ..Summary::default()
-        })
+        Ok(checked.summary())
     }
 
     async fn update(&self, actor: &Actor, request: &UpdateRequest) -> Result<Summary, Refusal> {

@@ -11,6 +11,8 @@ use dockbeacon_core::update::version;
 
 use super::Work;
 use crate::docker::EngineError;
+use crate::exit::ExitCode;
+use crate::handles::Summary;
 use crate::registry::RegistryError;
 
 /// What a check came to.
@@ -24,6 +26,22 @@ pub struct Checked {
     pub candidates: usize,
     /// Images whose registry could not be asked.
     pub failed: usize,
+}
+
+impl Checked {
+    /// The same for people and programs.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let images = self.images;
+        let message = match (self.candidates, self.failed) {
+            (0, 0) => format!("checked {images} images: everything is current"),
+            (newer, 0) => format!("checked {images} images: {newer} newer"),
+            (newer, failed) => format!("checked {images} images: {newer} newer, {failed} could not be asked"),
+        };
+        let code = if self.failed > 0 { ExitCode::Failed } else { ExitCode::Done };
+        let (scanned, candidates) = (self.scanned, self.candidates);
+        Summary { message, code: code.code(), scanned, candidates, ..Summary::default() }
+    }
 }
 
 impl Work {

@@ -99,10 +99,12 @@ impl Work {
         let checked = self.check(&names).await?;
         tally.summary.scanned = checked.scanned;
         tally.summary.candidates = checked.candidates;
-        let requested: BTreeSet<String> = names.iter().cloned().collect();
+        let requested: BTreeSet<String> =
+            if request.only_approved { BTreeSet::new() } else { names.iter().cloned().collect() };
         let plan = self.board.replan(&requested);
         let wanted = |f: &&Finding| {
-            (names.is_empty() || requested.contains(f.name.as_str()))
+            (names.is_empty() || names.iter().any(|n| n == f.name.as_str()))
+                && (!request.only_approved || matches!(f.reason, Reason::Approved { .. }))
                 && (request.images.is_empty() || request.images.iter().any(|i| is_image(f, i)))
         };
         for finding in plan.entries.iter().filter(wanted) {

@@ -5,7 +5,7 @@
 
 pub mod board;
 mod check;
-mod jobs;
+pub mod jobs;
 mod prepare;
 mod tidy;
 mod transact;

@@ -1,0 +1,101 @@
+//! Answers as people read them on a terminal.
+//!
+//! Owns columns and words. Must never hold a fact that the JSON form lacks.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use super::pretty;
+use crate::config::Loaded;
+use crate::view::{ContainerView, PlanView, Status};
+
+/// `config`.
+pub fn config(loaded: &Loaded, as_json: bool) -> String {
+    if as_json {
+        let settings: Vec<_> = loaded
+            .explained
+            .iter()
+            .map(|e| json!({ "key": e.key, "value": e.value, "origin": e.origin, "doc": e.doc }))
+            .collect();
+        let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
+        return pretty(&json!({ "settings": settings, "notices": notices }));
+    }
+    let rows: Vec<[&str; 3]> = loaded.explained.iter().map(|e| [e.key, e.value.as_str(), e.origin.as_str()]).collect();
+    let mut text = table(["SETTING", "VALUE", "FROM"], &rows);
+    for notice in &loaded.notices {
+        let _ = writeln!(text, "note: {notice}");
+    }
+    text
+}
+
+/// `plan`.
+pub fn plan(plan: &PlanView) -> String {
+    if plan.entries.is_empty() {
+        return "no containers: nothing to plan. Start one with `docker run` or `docker compose up -d`.\n".to_owned();
+    }
+    let versions: Vec<(String, String)> = plan
+        .entries
+        .iter()
+        .map(|e| {
+            let to = e.to.as_ref().map(|v| v.name.clone()).unwrap_or_default();
+            (e.from.name.clone(), to)
+        })
+        .collect();
+    let rows: Vec<[&str; 5]> = plan
+        .entries
+        .iter()
+        .zip(&versions)
+        .map(|(e, (from, to))| [e.container.as_str(), e.action.as_str(), from, to, e.reason.text.as_str()])
+        .collect();
+    let mut text = table(["CONTAINER", "ACTION", "RUNS", "NEWER", "WHY"], &rows);
+    for entry in plan.entries.iter().filter(|e| e.action == "update") {
+        let _ = writeln!(text, "\n{}:", entry.container);
+        for (number, step) in entry.steps.iter().enumerate() {
+            let _ = writeln!(text, "  {}. {step}", number + 1);
+        }
+    }
+    text
+}
+
+/// `status`.
+pub fn status(status: &Status, containers: &[ContainerView]) -> String {
+    let mut text = format!("{}\n", status.sentence);
+    for notice in &status.notices {
+        let _ = writeln!(text, "note: {notice}");
+    }
+    let _ = writeln!(text, "engine {} (API {}) at {}", status.engine.version, status.engine.api_version, status.engine.address);
+    let checked = status.last_check.map_or("never".to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let _ = writeln!(text, "last check: {checked}; {}", status.schedule);
+    if let Some(until) = status.paused_until {
+        let _ = writeln!(text, "automatic updates are paused until {}", until.format("%Y-%m-%d %H:%M UTC"));
+    }
+    if containers.is_empty() {
+        return text;
+    }
+    let rows: Vec<[&str; 5]> = containers
+        .iter()
+        .map(|c| [c.name.as_str(), c.status.as_str(), c.version.name.as_str(), c.policy.as_str(), c.reason.text.as_str()])
+        .collect();
+    let _ = write!(text, "\n{}", table(["CONTAINER", "STATE", "VERSION", "POLICY", "NEXT"], &rows));
+    text
+}
+
+/// Columns as wide as their longest entry; the last one as long as it likes.
+fn table<const N: usize>(head: [&str; N], rows: &[[&str; N]]) -> String {
+    let mut widths = head.map(|h| h.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in std::iter::once(&head).chain(rows) {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths) {
+            let _ = write!(line, "{cell:<width$}  ");
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
