@@ -207,3 +207,58 @@ mod tests {
         assert_eq!(message(b"page not found\n"), "page not found");
     }
 }
+
+#[cfg(all(test, feature = "failpoints"))]
+mod crash {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    /// The child: one rename against the fake engine, which must kill it.
+    #[tokio::test]
+    #[ignore = "the other half of a_request_is_sent_whole_and_its_answer_never_read"]
+    async fn child() {
+        let Ok(socket) = std::env::var("DOCKBEACON_TEST_SOCKET") else { return };
+        let body = serde_json::json!({"a": "b"});
+        let change =
+            Call::change(Method::POST, "rename", "/x".to_owned(), "x".to_owned(), Duration::from_secs(5));
+        let _ = call(&socket, "/v1.41", change.with(&body)).await;
+    }
+
+    #[test]
+    fn a_request_is_sent_whole_and_its_answer_never_read() {
+        for (point, sent, died) in [
+            ("engine.rename.before", false, true),
+            ("engine.rename.sent", true, true),
+            ("engine.rename.after", true, true),
+            ("engine.rename.after#2", true, false),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let socket = folder.path().join("s");
+            let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "docker::raw::crash::child", "--ignored"])
+                .env("DOCKBEACON_FAILPOINT", point)
+                .env("DOCKBEACON_TEST_SOCKET", &socket)
+                .stdout(std::process::Stdio::null())
+                .spawn()
+                .unwrap();
+            let mut heard = Vec::new();
+            if sent {
+                let (mut stream, _) = listener.accept().unwrap();
+                while !heard.ends_with(br#"{"a":"b"}"#) {
+                    let mut part = [0; 1024];
+                    let n = stream.read(&mut part).unwrap();
+                    assert!(n > 0, "{point}: {}", String::from_utf8_lossy(&heard));
+                    heard.extend_from_slice(&part[..n]);
+                }
+                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+            }
+            let status = child.wait().unwrap();
+            assert_eq!(status.signal(), died.then_some(9), "{point}: {status}");
+            assert_eq!(heard.starts_with(b"POST /v1.41/x HTTP/1.1\r\n"), sent, "{point}");
+        }
+    }
+}

@@ -140,7 +140,7 @@ mod tests {
         backoff.limited(RetryAfter::parse("90"), &now(0));
         assert_eq!(backoff.wait(&now(30)).map(|w| w.remaining.as_secs()), Some(60));
         assert_eq!(backoff.wait(&now(90)), None);
-        backoff.answered();
+        backoff.answered(&now(90));
         assert_eq!(
             backoff.limited(RetryAfter::parse("Tue, 14 Nov 2023 22:14:50 GMT"), &now(0)).remaining.as_secs(),
             90
