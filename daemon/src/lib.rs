@@ -2,6 +2,7 @@
 //!
 //! Owns everything that observes and acts. Must never decide: rules live in the core.
 
+pub mod config;
 pub mod handles;
 pub mod ports;
 pub mod view;
