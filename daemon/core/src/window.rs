@@ -67,7 +67,7 @@ impl Schedule {
                 }),
             };
         }
-        civil::compile(text)?;
+        civil::check(text)?;
         Ok(Self::Cron(text.to_owned()))
     }
 
@@ -131,3 +131,6 @@ fn spaced(length: Duration) -> String {
         parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n} {unit}")).collect();
     words.join(" ")
 }
+
+#[cfg(test)]
+mod tests;

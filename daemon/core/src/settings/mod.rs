@@ -203,3 +203,6 @@ impl std::fmt::Debug for Secret {
         f.write_str("(secret)")
     }
 }
+
+#[cfg(test)]
+mod tests;

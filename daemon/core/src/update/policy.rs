@@ -75,7 +75,8 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// The first of both labels that `read` understands, with its name and text. The other one is then not looked at.
     fn first<T>(&mut self, name: &str, expected: &str, read: impl Fn(&'a str) -> Option<T>) -> Option<(T, String)> {
-        for prefix in [OWN, WATCHTOWER] {
+        let prefixes: &[&str] = if OURS.contains(&name) { &[OWN] } else { &[OWN, WATCHTOWER] };
+        for prefix in prefixes {
             let label = format!("{prefix}{name}");
             let Some(text) = self.container.labels.get(&label) else { continue };
             match read(text.trim()) {
@@ -119,9 +120,7 @@ impl<'a> Reader<'a> {
 #[must_use]
 pub fn policy(settings: &UpdateSettings, container: &Container) -> Policy {
     let mut reader = Reader { container, warnings: Vec::new() };
-    let update = reader
-        .first("update", "auto, approve, monitor or off", Mode::parse)
-        .filter(|(_, origin)| origin.starts_with("label dockbeacon."));
+    let update = reader.first("update", "auto, approve, monitor or off", Mode::parse);
     let enable = reader.truth("enable");
     let (mode, origin) = mode(settings, update.as_ref(), &mut reader);
     let excluded = excluded(settings, update.is_some(), enable.as_ref(), &mut reader);

@@ -55,7 +55,7 @@ fn fields(text: &str) -> Result<[String; 6], ScheduleError> {
     })
 }
 
-/// Reads an expression and makes sure that it ever comes true.
+/// Reads an expression.
 pub(super) fn compile(text: &str) -> Result<Compiled, ScheduleError> {
     let fields = fields(text)?;
     let parser = CronParser::builder()
@@ -68,14 +68,18 @@ pub(super) fn compile(text: &str) -> Result<Compiled, ScheduleError> {
         remedy: "write second minute hour day month weekday, such as \"0 0 3 * * *\"".to_owned(),
     })?;
     let [_, minute, hour, ..] = &fields;
-    let compiled = Compiled { rhythm: minute.contains('*') || hour.contains('*'), cron };
-    if wall_after(&compiled, DateTime::UNIX_EPOCH.naive_utc()).is_none() {
-        return Err(ScheduleError {
+    Ok(Compiled { rhythm: minute.contains('*') || hour.contains('*'), cron })
+}
+
+/// Makes sure that an expression ever comes true, which takes too long to do at every look.
+pub(super) fn check(text: &str) -> Result<(), ScheduleError> {
+    match wall_after(&compile(text)?, DateTime::UNIX_EPOCH.naive_utc()) {
+        Some(_) => Ok(()),
+        None => Err(ScheduleError {
             what: format!("{text:?} names a day that never comes"),
             remedy: "correct day and month".to_owned(),
-        });
+        }),
     }
-    Ok(compiled)
 }
 
 /// The next matching wall time, strictly after. Wall time has no gaps, so UTC stands in for it.
