@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use dockbeacon_core::settings::{
-    self, Argument, Explained, Input, Merged, Notice, RawEntry, SettingErrors, Settings, table,
+    self, Explained, Input, Merged, Notice, RawEntry, SettingErrors, Settings, table,
 };
 
 /// The file that is read when none is named; it need not exist.

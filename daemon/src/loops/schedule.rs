@@ -40,7 +40,7 @@ pub async fn run(
         let now = (work.clock)();
         let (sleep, then, at) = match schedule.when.due(schedule.time_zone, last, now) {
             Due::In { delay, at } => (delay.min(LONGEST), delay <= LONGEST, at),
-            Due::TimeNotTrusted => (WAIT_FOR_TIME, false, None),
+            Due::Waiting(_) => (WAIT_FOR_TIME, false, None),
             Due::Never => (LONGEST, false, None),
         };
         let changed = {

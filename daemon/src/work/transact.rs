@@ -54,7 +54,13 @@ impl Work {
             }
             match driver.next() {
                 Want::Look => {
-                    let world = self.patiently(async || self.world(driver.tx()).await).await?;
+                    let begun = (self.clock)().monotonic;
+                    let world = loop {
+                        match self.world(driver.tx()).await {
+                            Ok(world) => break world,
+                            Err(error) => self.wait_for_engine(begun, &error).await?,
+                        }
+                    };
                     driver.saw(world);
                 }
                 Want::Over(outcome, message) => {
@@ -94,30 +100,19 @@ impl Work {
         Ok(())
     }
 
-    /// Repeats while the engine is away, up to the patience that was set.
-    async fn patiently<T>(
-        &self,
-        mut ask: impl AsyncFnMut() -> Result<T, EngineError>,
-    ) -> Result<T, Interrupted> {
-        let begun = (self.clock)().monotonic;
-        loop {
-            match ask().await {
-                Ok(found) => return Ok(found),
-                Err(error) => {
-                    tracing::warn!(%error, "the engine is away in the middle of an update");
-                    self.board.engine_state(Err(error.to_string()), &self.settings.engine.host);
-                    self.hang_up().await;
-                    self.mark();
-                    let waited = (self.clock)().monotonic.saturating_sub(begun);
-                    if self.patience.is_some_and(|p| waited > p) {
-                        return Err(Interrupted::EngineAway(error.to_string()));
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(AWAY) => {}
-                        () = self.shutdown.cancelled() => return Err(Interrupted::Stopping),
-                    }
-                }
-            }
+    /// The engine is away in the middle of an update: waits a little, up to the patience that was set.
+    async fn wait_for_engine(&self, begun: Duration, error: &EngineError) -> Result<(), Interrupted> {
+        tracing::warn!(%error, "the engine is away in the middle of an update");
+        self.board.engine_state(Err(error.to_string()), &self.settings.engine.host);
+        self.hang_up().await;
+        self.mark();
+        let waited = (self.clock)().monotonic.saturating_sub(begun);
+        if self.patience.is_some_and(|p| waited > p) {
+            return Err(Interrupted::EngineAway(error.to_string()));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(AWAY) => Ok(()),
+            () = self.shutdown.cancelled() => Err(Interrupted::Stopping),
         }
     }
 
@@ -165,19 +160,20 @@ impl Work {
         if let Act::Verify { id } = act {
             return self.verify(tx, id, story).await;
         }
-        let answered = self
-            .patiently(async || match self.act(tx, act, story).await {
-                Err(error) if error.engine_is_away() => Err(error),
-                other => Ok(other),
-            })
-            .await?;
-        Ok(match answered {
-            Ok(answer) => answer,
-            Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
-                Answer::Gone { why }
-            }
-            Err(error) => Answer::Failed { why: error.to_string() },
-        })
+        let begun = (self.clock)().monotonic;
+        loop {
+            return Ok(match self.act(tx, act, story).await {
+                Ok(answer) => answer,
+                Err(error) if error.engine_is_away() => {
+                    self.wait_for_engine(begun, &error).await?;
+                    continue;
+                }
+                Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
+                    Answer::Gone { why }
+                }
+                Err(error) => Answer::Failed { why: error.to_string() },
+            });
+        }
     }
 
     async fn act(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Answer, EngineError> {
@@ -253,13 +249,21 @@ impl Work {
         id.map(|id| Answer::Image { id }).ok_or_else(|| EngineError::NotFound(format!("{name} is not on this machine")))
     }
 
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<Value>, EngineError> {
+        self.engine().await?.inspect_container(id.as_str()).await
+    }
+
     /// Watches a container until it is well or has failed.
     async fn verify(&self, tx: &Tx, id: &ContainerId, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
         let begun = (self.clock)().monotonic;
         loop {
-            let inspect = self
-                .patiently(async || self.engine().await?.inspect_container(id.as_str()).await)
-                .await?;
+            let inspect = match self.inspect(id).await {
+                Ok(inspect) => inspect,
+                Err(error) => {
+                    self.wait_for_engine((self.clock)().monotonic, &error).await?;
+                    continue;
+                }
+            };
             let Some(inspect) = inspect else { return Ok(Answer::Gone { why: "somebody removed it".to_owned() }) };
             self.mark();
             let watched = (self.clock)().monotonic.saturating_sub(begun);
@@ -351,12 +355,6 @@ impl Work {
             outcome: outcome.word().to_owned(),
             message: message.to_owned(),
         });
-        match outcome {
-            Outcome::Updated | Outcome::Unchanged => tracing::info!(container = name, tx = %plan.tx, outcome = outcome.word(), "{message}"),
-            Outcome::Failed | Outcome::RolledBack | Outcome::StoodBack | Outcome::Lost => {
-                tracing::warn!(container = name, tx = %plan.tx, outcome = outcome.word(), "{message}");
-            }
-        }
     }
 }
 
