@@ -105,7 +105,9 @@ impl Schedule {
                 let since = chrono::TimeDelta::from_std(since).unwrap_or(chrono::TimeDelta::zero());
                 match self.next(now.civil - since, tz) {
                     None => Due::Never,
-                    Some(at) => Due::In { delay: (at - now.civil).to_std().unwrap_or_default(), at: Some(at) },
+                    Some(at) => {
+                        Due::In { delay: (at - now.civil).to_std().unwrap_or_default(), at: Some(at) }
+                    }
                 }
             }
         }

@@ -35,7 +35,9 @@ pub struct Loaded {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file that was named is not there.
-    #[error("{path}: there is no such file; correct --config or DOCKBEACON_CONFIG, or create it with `dockbeacon config --default`")]
+    #[error(
+        "{path}: there is no such file; correct --config or DOCKBEACON_CONFIG, or create it with `dockbeacon config --default`"
+    )]
     Missing {
         /// As it was named.
         path: PathBuf,

@@ -1,3 +1,5 @@
+//! Broken, absent and good settings files.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use dockbeacon_core::settings::sample;
@@ -27,26 +29,86 @@ fn good(text: &str, env: &[(&str, &str)]) -> Loaded {
 #[test]
 fn broken_files_are_told_with_place_and_remedy() {
     let table: Vec<(&str, Expect)> = vec![
-        ("schedule:\n\tcron: x\n", expect!["config.yaml:2:1: not valid YAML (tabs disallowed within this context (block indentation)); indent with spaces instead of tabs"]),
-        ("schedule:\n  cron: \"0 0\n", expect!["config.yaml:2:8: not valid YAML (while scanning a quoted scalar, found unexpected end of stream); check indentation, quotes and colons at and above this place"]),
-        ("schedule: [a, b\n", expect!["config.yaml:2:0: not valid YAML (while parsing a flow sequence, expected ',' or ']'); check indentation, quotes and colons at and above this place"]),
-        ("update:\n  mode: auto\n   cleanup: true\n", expect!["config.yaml:3:10: not valid YAML (mapping values are not allowed in this context); check indentation, quotes and colons at and above this place"]),
-        ("just a sentence\n", expect!["config.yaml:1:1: the file is no map of settings; write `key: value` lines"]),
+        (
+            "schedule:\n\tcron: x\n",
+            expect![
+                "config.yaml:2:2: not valid YAML (tabs disallowed within this context (block indentation)); indent with spaces instead of tabs"
+            ],
+        ),
+        (
+            "schedule:\n  cron: \"0 0\n",
+            expect![
+                "config.yaml:2:9: not valid YAML (while scanning a quoted scalar, found unexpected end of stream); check indentation, quotes and colons at and above this place"
+            ],
+        ),
+        (
+            "schedule: [a, b\n",
+            expect![
+                "config.yaml:2:1: not valid YAML (while parsing a flow sequence, expected ',' or ']'); check indentation, quotes and colons at and above this place"
+            ],
+        ),
+        (
+            "update:\n  mode: auto\n   cleanup: true\n",
+            expect![
+                "config.yaml:3:11: not valid YAML (mapping values are not allowed in this context); check indentation, quotes and colons at and above this place"
+            ],
+        ),
+        (
+            "just a sentence\n",
+            expect!["config.yaml:1:1: the file is no map of settings; write `key: value` lines"],
+        ),
         ("- a\n- b\n", expect!["config.yaml:1:1: the file is no map of settings; write `key: value` lines"]),
-        ("update:\n  mode: auto\n---\nupdate:\n  mode: off\n", expect!["config.yaml:3:1: a second document begins; keep one document and no second ---"]),
-        ("registry:\n  insecure:\n    - {a: b}\n", expect!["config.yaml:3:7: a list holds something other than texts; write one text per item"]),
-        ("registry:\n  insecure: [a, ]\n  user: [b]\n", expect!["config.yaml line 3: registry.user: a list stands where one value belongs; write one text"]),
+        (
+            "update:\n  mode: auto\n---\nupdate:\n  mode: off\n",
+            expect!["config.yaml:3:1: a second document begins; keep one document and no second ---"],
+        ),
+        (
+            "registry:\n  insecure:\n    - {a: b}\n",
+            expect!["config.yaml:3:7: a list holds something other than texts; write one text per item"],
+        ),
+        (
+            "registry:\n  insecure: [a, ]\n  user: [b]\n",
+            expect![
+                "config.yaml line 3: registry.user: a list stands where one value belongs; write one text"
+            ],
+        ),
         ("a: &x 1\nb: *x\n", expect!["config.yaml:2:4: b uses an alias; write the value itself"]),
         ("? [a]\n: b\n", expect!["config.yaml:1:3: a key is not a plain text; write `key: value`"]),
-        ("schedule:\n  corn: 0 0 3 * * *\n", expect!["config.yaml line 2: schedule.corn is not a setting; did you mean schedule.cron?"]),
-        ("schedule:\n  cron: 0 3 * * *\n", expect![[r#"config.yaml line 2: schedule.cron: "0 3 * * *" has 5 fields, not six; put the seconds in front: "0 0 3 * * *""#]]),
-        ("update:\n  mode: auto\n\n  mode: off\n", expect!["config.yaml line 4: update.mode stands here a second time, after line 2; remove one of them"]),
-        ("update:\n  mode: auto\nupdate.mode: off\n", expect!["config.yaml line 3: update.mode stands here a second time, after line 2; remove one of them"]),
-        ("update:\n  mode:\n    deep: auto\npanel: on\nhttp:\n  listen: 80\n", expect![[r#"
+        (
+            "schedule:\n  corn: 0 0 3 * * *\n",
+            expect!["config.yaml line 2: schedule.corn is not a setting; did you mean schedule.cron?"],
+        ),
+        (
+            "schedule:\n  cron: 0 3 * * *\n",
+            expect![[
+                r#"config.yaml line 2: schedule.cron: "0 3 * * *" has 5 fields, not six; put the seconds in front: "0 0 3 * * *""#
+            ]],
+        ),
+        (
+            "update:\n  mode: auto\n\n  mode: off\n",
+            expect![
+                "config.yaml line 4: update.mode stands here a second time, after line 2; remove one of them"
+            ],
+        ),
+        (
+            "update:\n  mode: auto\nupdate.mode: off\n",
+            expect![
+                "config.yaml line 3: update.mode stands here a second time, after line 2; remove one of them"
+            ],
+        ),
+        (
+            "update:\n  mode:\n    deep: auto\npanel: on\nhttp:\n  listen: 80\n",
+            expect![[r#"
             config.yaml line 3: update.mode.deep is not a setting; `dockbeacon config --default` lists all settings
             config.yaml line 4: panel is a section and has no value of its own; write its settings indented below it: driver, lamps
-            config.yaml line 6: http.listen: "80" is not an address with a port; write address and port, such as 127.0.0.1:3625, [::1]:3625 or 0.0.0.0:3625"#]]),
-        ("log: {level: {}}\nupdate: {settle: -1s}\n", expect![[r#"config.yaml line 2: update.settle: "-1s" is not a length of time; write seconds, or a length such as 90s, 5m, 24h or 2d"#]]),
+            config.yaml line 6: http.listen: "80" is not an address with a port; write address and port, such as 127.0.0.1:3625, [::1]:3625 or 0.0.0.0:3625"#]],
+        ),
+        (
+            "log: {level: {}}\nupdate: {settle: -1s}\n",
+            expect![[
+                r#"config.yaml line 2: update.settle: "-1s" is not a length of time; write seconds, or a length such as 90s, 5m, 24h or 2d"#
+            ]],
+        ),
     ];
     for (text, golden) in table {
         golden.assert_eq(&error(text));
@@ -58,7 +120,10 @@ fn files_that_are_not_there_or_not_readable() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("none.yaml");
     let said = load(Some(&missing), []).unwrap_err().to_string();
-    assert!(said.starts_with(&format!("{}: there is no such file; correct --config", missing.display())), "{said}");
+    assert!(
+        said.starts_with(&format!("{}: there is no such file; correct --config", missing.display())),
+        "{said}"
+    );
     let said = load(Some(folder.path()), []).unwrap_err();
     assert!(matches!(said, ConfigError::Unreadable { .. }), "{said}");
     let binary = folder.path().join("binary.yaml");
@@ -71,7 +136,8 @@ fn files_that_are_not_there_or_not_readable() {
 #[test]
 fn empty_files_give_the_defaults() {
     let plain = good("", &[]);
-    for text in ["# nothing\n", "---\n", "~\n", "\u{feff}", "update:\nhttp:\n", "{}", "update: {}\n", "...\n"] {
+    for text in ["# nothing\n", "---\n", "~\n", "\u{feff}", "update:\nhttp:\n", "{}", "update: {}\n", "...\n"]
+    {
         assert_eq!(good(text, &[]), plain, "{text:?}");
     }
     assert_eq!(plain.notices, []);
@@ -125,7 +191,10 @@ panel.lamps: night 22:00-07:00
     assert_eq!(origin("registry.insecure"), "config.yaml line 6");
     assert_eq!(origin("panel.lamps"), "config.yaml line 9");
     assert_eq!(origin("update.cleanup"), "environment WATCHTOWER_CLEANUP");
-    let other = good(&text.replace("approve", "auto").replace("panel.lamps", "#"), &[("DOCKBEACON_HTTP_LISTEN", "0.0.0.0:1")]);
+    let other = good(
+        &text.replace("approve", "auto").replace("panel.lamps", "#"),
+        &[("DOCKBEACON_HTTP_LISTEN", "0.0.0.0:1")],
+    );
     let changed: Vec<_> = changed(&loaded, &other).iter().map(|k| (k.name, k.restart)).collect();
     assert_eq!(
         changed,

@@ -15,18 +15,31 @@ pub(super) struct YamlError {
     pub remedy: &'static str,
 }
 
-struct Reader<'a> {
-    events: Vec<(Event<'a>, Span)>,
+/// What matters of the parser's events.
+#[derive(Clone)]
+enum Token {
+    Document,
+    Map,
+    List,
+    /// The end of a map or list; the parser keeps them balanced.
+    End,
+    /// The text as written, and the value that it stands for.
+    Text(String, RawValue),
+    Alias,
+}
+
+struct Reader {
+    tokens: Vec<(Token, Span)>,
     at: usize,
     entries: Vec<RawEntry>,
 }
 
 /// Flattens nested maps into dotted keys.
 pub(super) fn read(text: &str) -> Result<Vec<RawEntry>, YamlError> {
-    let mut events = Vec::new();
+    let mut tokens = Vec::new();
     for event in Parser::new_from_str(text) {
-        events.push(event.map_err(|error| {
-            let (line, column) = (error.marker().line(), error.marker().col());
+        let (event, span) = event.map_err(|error| {
+            let (line, column) = (error.marker().line(), error.marker().col() + 1);
             let tab = text.lines().nth(line.saturating_sub(1)).is_some_and(indented_by_tab);
             YamlError {
                 line,
@@ -38,11 +51,27 @@ pub(super) fn read(text: &str) -> Result<Vec<RawEntry>, YamlError> {
                     "check indentation, quotes and colons at and above this place"
                 },
             }
-        })?);
+        })?;
+        tokens.extend(token(event).map(|token| (token, span)));
     }
-    let mut reader = Reader { events, at: 0, entries: Vec::new() };
+    let mut reader = Reader { tokens, at: 0, entries: Vec::new() };
     reader.document()?;
     Ok(reader.entries)
+}
+
+fn token(event: Event<'_>) -> Option<Token> {
+    match event {
+        Event::DocumentStart(_) => Some(Token::Document),
+        Event::MappingStart(..) => Some(Token::Map),
+        Event::SequenceStart(..) => Some(Token::List),
+        Event::MappingEnd | Event::SequenceEnd => Some(Token::End),
+        Event::Scalar(text, style, ..) => {
+            let value = value(&text, style);
+            Some(Token::Text(text.into_owned(), value))
+        }
+        Event::Alias(_) => Some(Token::Alias),
+        Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => None,
+    }
 }
 
 fn indented_by_tab(line: &str) -> bool {
@@ -61,34 +90,32 @@ fn value(text: &str, style: ScalarStyle) -> RawValue {
     }
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Option<(Event<'a>, Span)> {
-        let event = self.events.get(self.at).cloned();
+impl Reader {
+    fn next(&mut self) -> Option<(Token, Span)> {
+        let token = self.tokens.get(self.at).cloned();
         self.at += 1;
-        event
+        token
     }
 
     fn document(&mut self) -> Result<(), YamlError> {
         let mut documents = 0;
-        while let Some((event, span)) = self.next() {
-            match event {
-                Event::DocumentStart(_) => {
+        while let Some((token, span)) = self.next() {
+            match token {
+                Token::Document => {
                     documents += 1;
                     if documents > 1 {
-                        return refuse(span, "a second document begins", "keep one document and no second ---");
+                        return refuse(
+                            span,
+                            "a second document begins",
+                            "keep one document and no second ---",
+                        );
                     }
                 }
-                Event::MappingStart(..) => self.mapping("")?,
-                Event::Scalar(text, style, ..) if value(&text, style) == RawValue::Empty => {}
-                Event::Scalar(..) | Event::SequenceStart(..) | Event::Alias(_) => {
+                Token::Map => self.mapping("")?,
+                Token::Text(_, RawValue::Empty) | Token::End => {}
+                Token::Text(..) | Token::List | Token::Alias => {
                     return refuse(span, "the file is no map of settings", "write `key: value` lines");
                 }
-                Event::Nothing
-                | Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentEnd
-                | Event::SequenceEnd
-                | Event::MappingEnd => {}
             }
         }
         Ok(())
@@ -96,23 +123,27 @@ impl<'a> Reader<'a> {
 
     /// The rest of a map whose start has been read.
     fn mapping(&mut self, prefix: &str) -> Result<(), YamlError> {
-        while let Some((event, span)) = self.next() {
-            let name = match event {
-                Event::MappingEnd => return Ok(()),
-                Event::Scalar(text, ..) => text,
-                _ => return refuse(span, "a key is not a plain text", "write `key: value`"),
+        while let Some((token, span)) = self.next() {
+            let name = match token {
+                Token::End => return Ok(()),
+                Token::Text(name, _) => name,
+                Token::Document | Token::Map | Token::List | Token::Alias => {
+                    return refuse(span, "a key is not a plain text", "write `key: value`");
+                }
             };
-            let key = if prefix.is_empty() { name.into_owned() } else { format!("{prefix}.{name}") };
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
             let line = span.start.line();
-            let Some((event, span)) = self.next() else { return Ok(()) };
-            let value = match event {
-                Event::MappingStart(..) => {
+            let Some((token, span)) = self.next() else { return Ok(()) };
+            let value = match token {
+                Token::Map => {
                     self.mapping(&key)?;
                     continue;
                 }
-                Event::Scalar(text, style, ..) => value(&text, style),
-                Event::SequenceStart(..) => self.list()?,
-                _ => return refuse(span, &format!("{key} uses an alias"), "write the value itself"),
+                Token::Text(_, value) => value,
+                Token::List => self.list()?,
+                Token::Alias | Token::Document | Token::End => {
+                    return refuse(span, &format!("{key} uses an alias"), "write the value itself");
+                }
             };
             self.entries.push(RawEntry { key, value, line });
         }
@@ -122,16 +153,20 @@ impl<'a> Reader<'a> {
     /// The rest of a list whose start has been read.
     fn list(&mut self) -> Result<RawValue, YamlError> {
         let mut items = Vec::new();
-        while let Some((event, span)) = self.next() {
-            match event {
-                Event::SequenceEnd => break,
-                Event::Scalar(text, style, ..) => match value(&text, style) {
-                    RawValue::Scalar(text) => items.push(text),
-                    RawValue::Empty | RawValue::List(_) => {
-                        return refuse(span, "a list has an empty item", "write a text or remove the dash");
-                    }
-                },
-                _ => return refuse(span, "a list holds something other than texts", "write one text per item"),
+        while let Some((token, span)) = self.next() {
+            match token {
+                Token::End => break,
+                Token::Text(_, RawValue::Scalar(text)) => items.push(text),
+                Token::Text(_, RawValue::Empty | RawValue::List(_)) => {
+                    return refuse(span, "a list has an empty item", "write a text or remove the dash");
+                }
+                Token::Document | Token::Map | Token::List | Token::Alias => {
+                    return refuse(
+                        span,
+                        "a list holds something other than texts",
+                        "write one text per item",
+                    );
+                }
             }
         }
         Ok(RawValue::List(items))

@@ -287,7 +287,10 @@ impl Merging<'_> {
         let origin = Origin::Env { name: watchtower::UPDATE_API.to_owned() };
         self.notice(
             origin.to_string(),
-            format!("turns looking on a schedule off, as in Watchtower; set {}=true to keep it", watchtower::PERIODIC_POLLS),
+            format!(
+                "turns looking on a schedule off, as in Watchtower; set {}=true to keep it",
+                watchtower::PERIODIC_POLLS
+            ),
         );
         let never = Slot { value: Value::Schedule(Schedule::Never), origin: origin.clone() };
         self.merged.slots.insert("schedule.interval", never);

@@ -13,7 +13,9 @@ pub mod watchtower;
 use std::time::Duration;
 
 pub use explain::{Explained, explain, sample};
-pub use merge::{Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge};
+pub use merge::{
+    Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge,
+};
 pub use validate::{Resolved, resolve, validate};
 pub use value::{Kind, RawValue, Refused, Value};
 

@@ -1,3 +1,5 @@
+//! The table, the three stages, and every variable of Watchtower.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -98,7 +100,10 @@ fn every_key_reaches_the_settings() {
             assert_ne!(resolved.settings, plain, "{} changes nothing", key.name);
             let (value, origin) = shown(&resolved, key.name);
             assert_eq!(value, if key.kind == Kind::Secret { "(set, not shown)" } else { text });
-            assert!(origin == "config.yaml line 1" || origin == format!("environment {}", key.env()), "{origin}");
+            assert!(
+                origin == "config.yaml line 1" || origin == format!("environment {}", key.env()),
+                "{origin}"
+            );
             assert_eq!(changed(&good(&[], &[]).merged, &resolved.merged), [key]);
         }
         let empty = RawEntry { key: key.name.to_owned(), value: RawValue::Empty, line: 1 };
@@ -163,9 +168,17 @@ fn unknown_keys_are_refused_with_the_nearest() {
         );
     }
     let section = errors(&[("panel", "on")], &[]);
-    assert_eq!(section, ["config.yaml line 1: panel is a section and has no value of its own; write its settings indented below it: driver, lamps"]);
+    assert_eq!(
+        section,
+        [
+            "config.yaml line 1: panel is a section and has no value of its own; write its settings indented below it: driver, lamps"
+        ]
+    );
     let twice = errors(&[("run-once", "true"), ("run-once", "true")], &[]);
-    assert_eq!(twice, ["config.yaml line 2: run-once stands here a second time, after line 1; remove one of them"]);
+    assert_eq!(
+        twice,
+        ["config.yaml line 2: run-once stands here a second time, after line 1; remove one of them"]
+    );
     let list = RawEntry { key: "log.level".to_owned(), value: RawValue::List(vec![]), line: 3 };
     let error = resolve(&Input { entries: vec![list], ..input(&[], &[]) }).unwrap_err();
     assert!(error.to_string().contains("a list stands where one value belongs"));
@@ -182,11 +195,8 @@ fn the_stronger_source_wins() {
     assert_eq!(shown(&good(&file, &watchtower), "update.stop-timeout"), said);
     let said = ("3s".to_owned(), "environment DOCKBEACON_UPDATE_STOP_TIMEOUT".to_owned());
     assert_eq!(shown(&good(&file, &own), "update.stop-timeout"), said);
-    let typed = Argument {
-        option: "--stop-timeout".to_owned(),
-        key: "update.stop-timeout",
-        text: "4s".to_owned(),
-    };
+    let typed =
+        Argument { option: "--stop-timeout".to_owned(), key: "update.stop-timeout", text: "4s".to_owned() };
     let all = Input { arguments: vec![typed], ..input(&file, &own) };
     let said = ("4s".to_owned(), "option --stop-timeout".to_owned());
     assert_eq!(shown(&resolve(&all).unwrap(), "update.stop-timeout"), said);
@@ -200,7 +210,9 @@ fn w1_schedule_wins_over_interval() {
     assert_eq!(resolved.settings.schedule.when, cron);
     assert_eq!(
         notices(&both),
-        ["environment WATCHTOWER_POLL_INTERVAL: schedule.interval is not used, because schedule.cron is set (environment WATCHTOWER_SCHEDULE)"]
+        [
+            "environment WATCHTOWER_POLL_INTERVAL: schedule.interval is not used, because schedule.cron is set (environment WATCHTOWER_SCHEDULE)"
+        ]
     );
     let mixed = good(&[("schedule.cron", "0 0 3 * * *")], &both[..1]);
     assert_eq!((mixed.settings.schedule.when, mixed.notices.len()), (cron.clone(), 1));
@@ -253,12 +265,24 @@ fn w6_every_variable_is_honoured_or_said() {
         assert_eq!(watchtower::unhonoured(name, ""), None);
     }
     assert_eq!(
-        notices(&[("WATCHTOWER_CLEANUPS", "true"), ("WATCHTOWER_ROLLING_RESTART", "true"), ("NO_COLOR", "1")]),
-        ["environment WATCHTOWER_CLEANUPS: not honoured: no variable of Watchtower has this name; did you mean WATCHTOWER_CLEANUP?"]
+        notices(&[
+            ("WATCHTOWER_CLEANUPS", "true"),
+            ("WATCHTOWER_ROLLING_RESTART", "true"),
+            ("NO_COLOR", "1")
+        ]),
+        [
+            "environment WATCHTOWER_CLEANUPS: not honoured: no variable of Watchtower has this name; did you mean WATCHTOWER_CLEANUP?"
+        ]
     );
     assert_eq!(
-        notices(&[("DOCKBEACON_UPDATE_MODUS", "auto"), ("DOCKBEACON_CONFIG", "x"), ("WATCHTOWER_NOTIFICATION_REPORT", "false")]),
-        ["environment DOCKBEACON_UPDATE_MODUS: is not a setting and changes nothing; did you mean DOCKBEACON_UPDATE_MODE?"]
+        notices(&[
+            ("DOCKBEACON_UPDATE_MODUS", "auto"),
+            ("DOCKBEACON_CONFIG", "x"),
+            ("WATCHTOWER_NOTIFICATION_REPORT", "false")
+        ]),
+        [
+            "environment DOCKBEACON_UPDATE_MODUS: is not a setting and changes nothing; did you mean DOCKBEACON_UPDATE_MODE?"
+        ]
     );
 }
 
@@ -266,7 +290,12 @@ fn w6_every_variable_is_honoured_or_said() {
 fn w6_honoured_variables_do_what_they_say() {
     // (variable, text, key, value shown)
     let table = [
-        ("DOCKER_HOST", "unix:///run/user/1000/docker.sock", "engine.host", "unix:///run/user/1000/docker.sock"),
+        (
+            "DOCKER_HOST",
+            "unix:///run/user/1000/docker.sock",
+            "engine.host",
+            "unix:///run/user/1000/docker.sock",
+        ),
         ("WATCHTOWER_MONITOR_ONLY", "true", "update.mode", "monitor"),
         ("WATCHTOWER_MONITOR_ONLY", "false", "update.mode", "auto"),
         ("WATCHTOWER_LABEL_ENABLE", "true", "update.label-enable", "true"),
@@ -300,7 +329,7 @@ fn w6_honoured_variables_do_what_they_say() {
     }
     let tested: BTreeSet<&str> = table.iter().map(|t| t.0).collect();
     assert_eq!(tested, watchtower::honoured().collect());
-    assert_eq!(good(&[], &[("WATCHTOWER_RUN_ONCE", "true")]).settings.run_once, true);
+    assert!(good(&[], &[("WATCHTOWER_RUN_ONCE", "true")]).settings.run_once);
     let odd = good(&[], &[("TZ", "CET-1CEST")]);
     assert_eq!((odd.settings.schedule.time_zone, odd.notices.len()), (chrono_tz::Tz::UTC, 1));
 }

@@ -131,7 +131,10 @@ fn contradictions(merged: &Merged, settings: &Settings, notices: &mut Vec<Notice
     };
     let http = &settings.http;
     if http.update_api && http.token.is_none() {
-        say("http.update-api", "http.token is not set, so /v1/update knows no token of Watchtower's kind; set one");
+        say(
+            "http.update-api",
+            "http.token is not set, so /v1/update knows no token of Watchtower's kind; set one",
+        );
     }
     if http.update_api && !http.enabled {
         say("http.enabled", "http.update-api has no effect while http.enabled is false");
@@ -140,13 +143,19 @@ fn contradictions(merged: &Merged, settings: &Settings, notices: &mut Vec<Notice
         say("http.token", "http.token has no effect while http.update-api is false");
     }
     let by_watchtower = Origin::Env { name: watchtower::UPDATE_API.to_owned() };
-    if http.update_api && origin("http.update-api") == by_watchtower && origin("http.listen") == Origin::Default {
-        let text = format!("/v1/update is served at {}, not at port 8080; http.listen changes that", http.listen);
+    if http.update_api
+        && origin("http.update-api") == by_watchtower
+        && origin("http.listen") == Origin::Default
+    {
+        let text =
+            format!("/v1/update is served at {}, not at port 8080; http.listen changes that", http.listen);
         say("http.update-api", &text);
     }
     match (&settings.registry.user, &settings.registry.password) {
         (Some(_), None) => say("registry.user", "registry.password is not set, so registry.user is not used"),
-        (None, Some(_)) => say("registry.password", "registry.user is not set, so registry.password is not used"),
+        (None, Some(_)) => {
+            say("registry.password", "registry.user is not set, so registry.password is not used")
+        }
         (Some(_), Some(_)) | (None, None) => {}
     }
 }

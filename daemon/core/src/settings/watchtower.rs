@@ -36,7 +36,8 @@ const COOLING: Fate = NotYet("cooling-off times are not built yet, so a new imag
 const STOPPED: Fate = NotYet("only running containers are updated so far");
 const SERVER: Fate = Meaningless("the API has its own settings; see http.* in `dockbeacon config`");
 const ENDPOINTS: Fate = Meaningless("the whole API is always there for those who may use it");
-const BLUE_GREEN: Fate = NotYet("start-first updates are not built yet; the old version stops before the new one starts");
+const BLUE_GREEN: Fate =
+    NotYet("start-first updates are not built yet; the old version stops before the new one starts");
 const TLS: Fate = NotYet("engines over TCP and TLS are not built yet; only unix sockets are");
 const SELF: Fate = Meaningless("Dockbeacon is not a container and does not update itself this way");
 
@@ -47,10 +48,21 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("DOCKER_TLS_VERIFY", TLS),
     ("DOCKER_CERT_PATH", TLS),
     ("DOCKER_API_VERSION", Meaningless("the API version is negotiated with the engine")),
-    ("WATCHTOWER_NO_RESTART", Meaningless("an update here is verified by running it, so there is none without a restart; use WATCHTOWER_MONITOR_ONLY or mode approve")),
+    (
+        "WATCHTOWER_NO_RESTART",
+        Meaningless(
+            "an update here is verified by running it, so there is none without a restart; use WATCHTOWER_MONITOR_ONLY or mode approve",
+        ),
+    ),
     ("WATCHTOWER_NO_STARTUP_MESSAGE", NOTIFICATIONS),
-    ("WATCHTOWER_REMOVE_VOLUMES", Meaningless("volumes are never removed: anonymous ones are carried over to the new version")),
-    ("WATCHTOWER_LOG_FORMAT", Meaningless("the log goes to the journal with fields, or to standard error as text")),
+    (
+        "WATCHTOWER_REMOVE_VOLUMES",
+        Meaningless("volumes are never removed: anonymous ones are carried over to the new version"),
+    ),
+    (
+        "WATCHTOWER_LOG_FORMAT",
+        Meaningless("the log goes to the journal with fields, or to standard error as text"),
+    ),
     ("WATCHTOWER_INCLUDE_RESTARTING", STOPPED),
     ("WATCHTOWER_INCLUDE_STOPPED", STOPPED),
     ("WATCHTOWER_REVIVE_STOPPED", STOPPED),
@@ -58,7 +70,10 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_ROLLING_RESTART", Always),
     ("WATCHTOWER_HTTP_API_METRICS", NotYet("metrics are not built yet")),
     ("WATCHTOWER_PORCELAIN", Meaningless("use --json with `dockbeacon check`, `plan` or `update`")),
-    ("WATCHTOWER_WARN_ON_HEAD_FAILURE", Meaningless("a registry that cannot be asked is always told, as the reason of its containers")),
+    (
+        "WATCHTOWER_WARN_ON_HEAD_FAILURE",
+        Meaningless("a registry that cannot be asked is always told, as the reason of its containers"),
+    ),
     ("WATCHTOWER_NOTIFICATIONS", NOTIFICATIONS),
     ("WATCHTOWER_NOTIFICATIONS_LEVEL", NOTIFICATIONS),
     ("WATCHTOWER_NOTIFICATIONS_DELAY", NOTIFICATIONS),
@@ -99,13 +114,35 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_LIFECYCLE_UID", HOOKS),
     ("WATCHTOWER_LIFECYCLE_GID", HOOKS),
     ("WATCHTOWER_MONITOR_IMAGE_NAMES", NotYet("choosing by image name is not built yet; use labels")),
-    ("WATCHTOWER_SKIP_IMAGE_NAMES", NotYet("choosing by image name is not built yet; use update.disable-containers or labels")),
-    ("WATCHTOWER_ENABLE_CONTAINERS_BY_LABEL", NotYet("choosing by other labels is not built yet; use the enable label")),
-    ("WATCHTOWER_DISABLE_CONTAINERS_BY_LABEL", NotYet("choosing by other labels is not built yet; use the enable label")),
-    ("WATCHTOWER_REGISTRY_TLS_SKIP", Meaningless("certificates are checked unless the registry is named in registry.insecure")),
+    (
+        "WATCHTOWER_SKIP_IMAGE_NAMES",
+        NotYet("choosing by image name is not built yet; use update.disable-containers or labels"),
+    ),
+    (
+        "WATCHTOWER_ENABLE_CONTAINERS_BY_LABEL",
+        NotYet("choosing by other labels is not built yet; use the enable label"),
+    ),
+    (
+        "WATCHTOWER_DISABLE_CONTAINERS_BY_LABEL",
+        NotYet("choosing by other labels is not built yet; use the enable label"),
+    ),
+    (
+        "WATCHTOWER_REGISTRY_TLS_SKIP",
+        Meaningless("certificates are checked unless the registry is named in registry.insecure"),
+    ),
     ("WATCHTOWER_REGISTRY_TLS_MIN_VERSION", Meaningless("TLS 1.2 is always the least")),
-    ("WATCHTOWER_DISABLE_MEMORY_SWAPPINESS", Meaningless("a container's definition is carried over as the engine reported it; Podman is not supported")),
-    ("WATCHTOWER_CPU_COPY_MODE", Meaningless("a container's definition is carried over as the engine reported it; Podman is not supported")),
+    (
+        "WATCHTOWER_DISABLE_MEMORY_SWAPPINESS",
+        Meaningless(
+            "a container's definition is carried over as the engine reported it; Podman is not supported",
+        ),
+    ),
+    (
+        "WATCHTOWER_CPU_COPY_MODE",
+        Meaningless(
+            "a container's definition is carried over as the engine reported it; Podman is not supported",
+        ),
+    ),
     ("WATCHTOWER_NOTIFICATION_TEMPLATE_FILE", NOTIFICATIONS),
     ("WATCHTOWER_NOTIFICATION_SPLIT_BY_CONTAINER", NOTIFICATIONS),
     ("WATCHTOWER_HTTP_API_ENDPOINTS", ENDPOINTS),
@@ -123,7 +160,12 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_HTTP_API_UPDATE_TIMEOUT", SERVER),
     // Of the fork by openserbia.
     ("WATCHTOWER_HEALTH_CHECK_GATED", Always),
-    ("WATCHTOWER_HEALTH_CHECK_TIMEOUT", Meaningless("a container's own health check says how long it may take; update.settle is for those without one")),
+    (
+        "WATCHTOWER_HEALTH_CHECK_TIMEOUT",
+        Meaningless(
+            "a container's own health check says how long it may take; update.settle is for those without one",
+        ),
+    ),
     ("WATCHTOWER_UPDATE_STRATEGY", BLUE_GREEN),
     ("WATCHTOWER_BLUE_GREEN_DRAIN", BLUE_GREEN),
     ("WATCHTOWER_IMAGE_COOLDOWN", COOLING),
@@ -131,8 +173,14 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_RERUN_INIT_DEPS", NotYet("one-shot dependencies are not run again yet")),
     ("WATCHTOWER_WATCH_DOCKER_EVENTS", Always),
     ("WATCHTOWER_PREFLIGHT", Always),
-    ("WATCHTOWER_AUDIT_UNMANAGED", Meaningless("page and `dockbeacon plan` list every container with its reason")),
-    ("WATCHTOWER_HTTP_API_AUDIT", Meaningless("page and `dockbeacon plan` list every container with its reason")),
+    (
+        "WATCHTOWER_AUDIT_UNMANAGED",
+        Meaningless("page and `dockbeacon plan` list every container with its reason"),
+    ),
+    (
+        "WATCHTOWER_HTTP_API_AUDIT",
+        Meaningless("page and `dockbeacon plan` list every container with its reason"),
+    ),
     ("WATCHTOWER_HTTP_API_METRICS_NO_AUTH", NotYet("metrics are not built yet")),
     ("WATCHTOWER_INSECURE_REGISTRY", Meaningless("name the registries in registry.insecure")),
     ("WATCHTOWER_NO_WATCHDOG", Meaningless("the watchdog belongs to the systemd unit")),

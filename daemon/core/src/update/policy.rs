@@ -74,14 +74,21 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// The first of both labels that `read` understands, with its name and text. The other one is then not looked at.
-    fn first<T>(&mut self, name: &str, expected: &str, read: impl Fn(&'a str) -> Option<T>) -> Option<(T, String)> {
+    fn first<T>(
+        &mut self,
+        name: &str,
+        expected: &str,
+        read: impl Fn(&'a str) -> Option<T>,
+    ) -> Option<(T, String)> {
         let prefixes: &[&str] = if OURS.contains(&name) { &[OWN] } else { &[OWN, WATCHTOWER] };
         for prefix in prefixes {
             let label = format!("{prefix}{name}");
             let Some(text) = self.container.labels.get(&label) else { continue };
             match read(text.trim()) {
                 Some(value) => return Some((value, format!("label {label}={}", text.trim()))),
-                None => self.warnings.push(format!("label {label}={text} is not {expected} and is passed over")),
+                None => {
+                    self.warnings.push(format!("label {label}={text} is not {expected} and is passed over"))
+                }
             }
         }
         None
@@ -97,7 +104,7 @@ impl<'a> Reader<'a> {
 
     /// Says which labels do nothing: known ones that are not built, and near misses of known ones.
     fn others(&mut self) {
-        for (label, _) in &self.container.labels.0 {
+        for label in self.container.labels.0.keys() {
             let own = label.strip_prefix(OWN);
             let Some(name) = own.or_else(|| label.strip_prefix(WATCHTOWER)) else { continue };
             if SHARED.contains(&name) || (own.is_some() && OURS.contains(&name)) {
@@ -156,7 +163,11 @@ pub fn policy(settings: &UpdateSettings, container: &Container) -> Policy {
     }
 }
 
-fn mode(settings: &UpdateSettings, update: Option<&(Mode, String)>, reader: &mut Reader<'_>) -> (Mode, String) {
+fn mode(
+    settings: &UpdateSettings,
+    update: Option<&(Mode, String)>,
+    reader: &mut Reader<'_>,
+) -> (Mode, String) {
     let monitor = reader.truth("monitor-only");
     let setting = (settings.mode, format!("setting update.mode={}", settings.mode.word()));
     match (update, monitor, settings.mode) {
@@ -193,7 +204,8 @@ fn excluded(
         return why("setting update.label-enable=true, and it has no enabling label".to_owned());
     }
     let wanted = settings.scope.as_deref()?;
-    let scope = reader.first("scope", "a scope", Some).map(|(s, _)| s).filter(|s| !s.is_empty()).unwrap_or("none");
+    let scope =
+        reader.first("scope", "a scope", Some).map(|(s, _)| s).filter(|s| !s.is_empty()).unwrap_or("none");
     if scope == wanted {
         return None;
     }

@@ -38,7 +38,8 @@ fn fields(text: &str) -> Result<[String; 6], ScheduleError> {
         let Some((_, six)) = NAMES.iter().find(|(name, _)| *name == lower) else {
             return Err(ScheduleError {
                 what: format!("{text:?} is not a known name for a schedule"),
-                remedy: "write @hourly, @daily, @weekly, @monthly, @yearly, @every 24h or six fields".to_owned(),
+                remedy: "write @hourly, @daily, @weekly, @monthly, @yearly, @every 24h or six fields"
+                    .to_owned(),
             });
         };
         return fields(six);
@@ -58,11 +59,8 @@ fn fields(text: &str) -> Result<[String; 6], ScheduleError> {
 /// Reads an expression.
 pub(super) fn compile(text: &str) -> Result<Compiled, ScheduleError> {
     let fields = fields(text)?;
-    let parser = CronParser::builder()
-        .seconds(Seconds::Required)
-        .year(Year::Disallowed)
-        .sloppy_ranges(true)
-        .build();
+    let parser =
+        CronParser::builder().seconds(Seconds::Required).year(Year::Disallowed).sloppy_ranges(true).build();
     let cron = parser.parse(&fields.join(" ")).map_err(|error| ScheduleError {
         what: format!("{text:?} is not a schedule ({})", error.to_string().trim_end_matches('.')),
         remedy: "write second minute hour day month weekday, such as \"0 0 3 * * *\"".to_owned(),

@@ -1,3 +1,5 @@
+//! Schedules over clock changes, and when the next look is due.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::fmt::Write as _;
@@ -58,14 +60,20 @@ fn w1_two_years_of_clock_changes() {
 #[test]
 fn expressions_are_refused_with_a_remedy() {
     let refused = |text: &str| Schedule::parse(text).unwrap_err().to_string();
-    assert_eq!(refused("0 3 * * *"), r#""0 3 * * *" has 5 fields, not six; put the seconds in front: "0 0 3 * * *""#);
+    assert_eq!(
+        refused("0 3 * * *"),
+        r#""0 3 * * *" has 5 fields, not six; put the seconds in front: "0 0 3 * * *""#
+    );
     assert!(refused("").starts_with(r#""" has 0 fields, not six; write second minute hour"#));
     assert!(refused("0 0 25 * * *").contains("is not a schedule"));
     assert!(refused("0 0 3 * * * 2026").contains("has 7 fields"));
     assert!(refused("@reboot").contains("write @hourly, @daily"));
     assert!(refused("@every soon").contains("@every 90m"));
     assert!(refused("@every 0s").contains("from a second up"));
-    assert_eq!(refused("0 0 0 30 2 *"), r#""0 0 0 30 2 *" names a day that never comes; correct day and month"#);
+    assert_eq!(
+        refused("0 0 0 30 2 *"),
+        r#""0 0 0 30 2 *" names a day that never comes; correct day and month"#
+    );
 }
 
 #[test]
@@ -112,7 +120,10 @@ fn w1_due_before_and_after_time_is_known() {
     assert_eq!(hourly.due(Tz::UTC, start, at(1810, "1970-01-01T00:30:10Z", false)), wait(1800, None));
     let known = at(1810, "2026-11-21T08:00:00Z", true);
     assert_eq!(hourly.due(Tz::UTC, start, known), wait(1800, Some("2026-11-21T08:30:00Z")));
-    assert_eq!(hourly.due(Tz::UTC, start, at(9999, "2026-11-21T10:16:29Z", true)), wait(0, Some("2026-11-21T10:16:29Z")));
+    assert_eq!(
+        hourly.due(Tz::UTC, start, at(9999, "2026-11-21T10:16:29Z", true)),
+        wait(0, Some("2026-11-21T10:16:29Z"))
+    );
 
     let cron = Schedule::parse("0 0 8 * * *").unwrap();
     assert_eq!(cron.due(Tz::UTC, start, start), Due::Waiting(Reason::TimeNotTrusted));

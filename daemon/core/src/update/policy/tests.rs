@@ -1,3 +1,5 @@
+//! Labels and settings, one test a label.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use super::*;
@@ -55,7 +57,10 @@ fn why(policy: &Policy) -> Option<&str> {
 fn without_labels_the_settings_hold() {
     let plain = with(|_| {}, &[]);
     assert_eq!((plain.mode, plain.origin.as_str()), (Mode::Auto, "setting update.mode=auto"));
-    assert_eq!((plain.excluded, plain.no_pull, plain.stop_signal, plain.stop_timeout), (None, None, None, None));
+    assert_eq!(
+        (plain.excluded, plain.no_pull, plain.stop_signal, plain.stop_timeout),
+        (None, None, None, None)
+    );
     assert!(plain.rollback && plain.warnings.is_empty() && plain.depends_on.is_none());
     assert_eq!(plain.settle, Duration::from_secs(10));
     let off = with(|s| s.mode = Mode::Off, &[]);
@@ -135,8 +140,10 @@ fn w5_label_no_pull() {
             (false, true, "hm", false),
         ];
         for (setting, precedence, text, expected) in table {
-            let policy =
-                with(|s| (s.no_pull, s.label_take_precedence) = (setting, precedence), &[(label.as_str(), text)]);
+            let policy = with(
+                |s| (s.no_pull, s.label_take_precedence) = (setting, precedence),
+                &[(label.as_str(), text)],
+            );
             assert_eq!(policy.no_pull.is_some(), expected, "{setting} {precedence} {label}={text}");
         }
         let said = with(|_| {}, &[(label.as_str(), "true")]).no_pull;
@@ -223,10 +230,14 @@ fn w5_label_update() {
 
 #[test]
 fn our_own_labels_refine_the_update() {
-    let labels = [("dockbeacon.rollback", "false"), ("dockbeacon.settle", "1m"), ("dockbeacon.stop-timeout", "90")];
+    let labels =
+        [("dockbeacon.rollback", "false"), ("dockbeacon.settle", "1m"), ("dockbeacon.stop-timeout", "90")];
     let policy = with(|_| {}, &labels);
     assert!(!policy.rollback);
-    assert_eq!((policy.settle, policy.stop_timeout), (Duration::from_secs(60), Some(Duration::from_secs(90))));
+    assert_eq!(
+        (policy.settle, policy.stop_timeout),
+        (Duration::from_secs(60), Some(Duration::from_secs(90)))
+    );
     let wrong = with(|_| {}, &[("dockbeacon.rollback", "never"), ("dockbeacon.settle", "long")]);
     assert!(wrong.rollback);
     assert_eq!((wrong.settle, wrong.warnings.len()), (Duration::from_secs(10), 2));
