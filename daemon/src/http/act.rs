@@ -52,18 +52,15 @@ pub(super) async fn act(
         // Nobody listens any more where the asker went away: the audit log has it.
         let _ = told.send(result);
     });
-    let ended = if wait {
-        Some((&mut end).await)
-    } else {
-        tokio::time::timeout(GLANCE, &mut end).await.ok()
-    };
+    let ended = if wait { Some((&mut end).await) } else { tokio::time::timeout(GLANCE, &mut end).await.ok() };
     match ended {
         Some(Ok(Ok(summary))) => Ok(Progress::Done(summary)),
         Some(Ok(Err(refusal))) => Err(refusal.into()),
         Some(Err(_)) => Err(Refusal::Stopping.into()),
         None => {
             state.audit(caller, format!("{what}: started"));
-            let message = format!("{}{}: started; follow it under Updates", what[..1].to_uppercase(), &what[1..]);
+            let message =
+                format!("{}{}: started; follow it under Updates", what[..1].to_uppercase(), &what[1..]);
             Ok(Progress::Started(Summary { message, ..Summary::default() }))
         }
     }

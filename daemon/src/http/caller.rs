@@ -60,7 +60,11 @@ impl Caller {
     }
 
     /// Finds out who it is. A token that is sent must be good, whatever cookies come with it.
-    pub fn identify(state: &HttpState, headers: &HeaderMap, extensions: &Extensions) -> Result<Self, HttpError> {
+    pub fn identify(
+        state: &HttpState,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Self, HttpError> {
         let mut caller = Self::nobody(extensions);
         if headers.contains_key(header::AUTHORIZATION) {
             let token = bearer(headers).ok_or(HttpError::Unauthenticated)?;
@@ -77,18 +81,18 @@ impl Caller {
             caller.by = By::Token(row.name);
             return Ok(caller);
         }
-        if let Some(cookie) = cookie(headers, SESSION_COOKIE) {
-            if let Some(row) = state.live_session(&hash(cookie))? {
-                caller.role = Some(row.role);
-                caller.by = By::Session(row.hash);
-            }
+        let Some(cookie) = cookie(headers, SESSION_COOKIE) else { return Ok(caller) };
+        if let Some(row) = state.live_session(&hash(cookie))? {
+            caller.role = Some(row.role);
+            caller.by = By::Session(row.hash);
         }
         Ok(caller)
     }
 
     /// Whether the other end is this machine: loopback, or the control socket.
     pub fn near(&self) -> bool {
-        matches!(self.by, By::Socket(_)) || self.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+        matches!(self.by, By::Socket(_))
+            || self.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
     }
 
     /// The address that tries are counted by.

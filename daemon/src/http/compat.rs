@@ -67,12 +67,14 @@ fn enter(state: &HttpState, caller: &mut Caller, request: &Request) -> Result<()
     let own = state.settings.token.as_ref().filter(|_| state.settings.update_api);
     if !state.settings.update_api && rows.is_empty() {
         return Err(HttpError::NotFound(
-            "/v1/update is off; switch http.update_api on, or make an API token with the role operate".to_owned(),
+            "/v1/update is off; switch http.update_api on, or make an API token with the role operate"
+                .to_owned(),
         ));
     }
     let sent = hash(bearer(request.headers()).ok_or(HttpError::Unauthenticated)?);
     // An empty token in the settings would let everybody in; bearer() refuses an empty one too.
-    let by_setting = own.is_some_and(|token| !token.reveal().is_empty() && same(&hash(token.reveal()), &sent));
+    let by_setting =
+        own.is_some_and(|token| !token.reveal().is_empty() && same(&hash(token.reveal()), &sent));
     if by_setting {
         caller.role = Some(Role::Operate);
         caller.by = By::SettingsToken;

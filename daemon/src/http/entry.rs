@@ -56,7 +56,11 @@ pub(super) async fn claim(
 }
 
 /// Logs in with the password. A session that the browser already had is ended.
-pub(super) async fn login(state: &HttpState, caller: &Caller, password: String) -> Result<Entered, HttpError> {
+pub(super) async fn login(
+    state: &HttpState,
+    caller: &Caller,
+    password: String,
+) -> Result<Entered, HttpError> {
     if !caller.near() {
         return Err(HttpError::Plain);
     }

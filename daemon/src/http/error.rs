@@ -37,7 +37,9 @@ pub enum HttpError {
     #[error("the device is claimed already")]
     Claimed,
     /// Secrets over plain HTTP from another machine.
-    #[error("claiming and logging in over plain HTTP work only on the device itself, because the password could be read on the way")]
+    #[error(
+        "claiming and logging in over plain HTTP work only on the device itself, because the password could be read on the way"
+    )]
     Plain,
     /// No such thing.
     #[error("{0}")]
@@ -107,42 +109,78 @@ impl HttpError {
     pub const fn parts(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::Unauthenticated => {
-                (S::UNAUTHORIZED, "unauthenticated", "log in at /login, or send Authorization: Bearer with a valid token")
-            }
-            Self::WrongPassword => {
-                (S::UNAUTHORIZED, "wrong-password", "try again; if it is lost, run dockbeacon reset-password on the device")
-            }
-            Self::WrongCode => {
-                (S::FORBIDDEN, "wrong-code", "read the code from the console or the log of the daemon; it changes at every start")
-            }
+            Self::Unauthenticated => (
+                S::UNAUTHORIZED,
+                "unauthenticated",
+                "log in at /login, or send Authorization: Bearer with a valid token",
+            ),
+            Self::WrongPassword => (
+                S::UNAUTHORIZED,
+                "wrong-password",
+                "try again; if it is lost, run dockbeacon reset-password on the device",
+            ),
+            Self::WrongCode => (
+                S::FORBIDDEN,
+                "wrong-code",
+                "read the code from the console or the log of the daemon; it changes at every start",
+            ),
             Self::Forbidden(_) => (S::FORBIDDEN, "forbidden", "use a login or token with that role"),
-            Self::Foreign(_) => (S::FORBIDDEN, "foreign-origin", "use this device's own page, or an API token from a program"),
-            Self::Unclaimed => (S::FORBIDDEN, "unclaimed", "claim it at /claim with the code from the console"),
+            Self::Foreign(_) => {
+                (S::FORBIDDEN, "foreign-origin", "use this device's own page, or an API token from a program")
+            }
+            Self::Unclaimed => {
+                (S::FORBIDDEN, "unclaimed", "claim it at /claim with the code from the console")
+            }
             Self::Claimed => (S::CONFLICT, "claimed", "log in at /login"),
             Self::Plain => (
                 S::FORBIDDEN,
                 "plain-http",
                 "use a tunnel (ssh -L 3625:localhost:3625 DEVICE, then http://localhost:3625) or a reverse proxy with TLS on the device",
             ),
-            Self::NotFound(_) => (S::NOT_FOUND, "not-found", "see /api/openapi.json for the paths, /api/v1/containers for the names"),
-            Self::Method => (S::METHOD_NOT_ALLOWED, "method-not-allowed", "see /api/openapi.json for the methods"),
-            Self::Conflict(_) => (S::CONFLICT, "conflict", "look at /api/v1/status and /api/v1/plan and ask again"),
-            Self::Busy(_) => (S::CONFLICT, "busy", "follow the run at /api/v1/updates and ask again when it is over"),
-            Self::BusyCompat(_) => (S::TOO_MANY_REQUESTS, "busy", "ask again when the run is over, or name images with ?image= to wait for it"),
+            Self::NotFound(_) => (
+                S::NOT_FOUND,
+                "not-found",
+                "see /api/openapi.json for the paths, /api/v1/containers for the names",
+            ),
+            Self::Method => {
+                (S::METHOD_NOT_ALLOWED, "method-not-allowed", "see /api/openapi.json for the methods")
+            }
+            Self::Conflict(_) => {
+                (S::CONFLICT, "conflict", "look at /api/v1/status and /api/v1/plan and ask again")
+            }
+            Self::Busy(_) => {
+                (S::CONFLICT, "busy", "follow the run at /api/v1/updates and ask again when it is over")
+            }
+            Self::BusyCompat(_) => (
+                S::TOO_MANY_REQUESTS,
+                "busy",
+                "ask again when the run is over, or name images with ?image= to wait for it",
+            ),
             Self::Host(_) => (
                 S::MISDIRECTED_REQUEST,
                 "unknown-host",
                 "use the device's own name or address, or add the name to http.allowed_hosts",
             ),
-            Self::Malformed(_) => (S::BAD_REQUEST, "malformed", "see /api/openapi.json for the shape of the request"),
+            Self::Malformed(_) => {
+                (S::BAD_REQUEST, "malformed", "see /api/openapi.json for the shape of the request")
+            }
             Self::Invalid(_) => (S::UNPROCESSABLE_ENTITY, "invalid", "correct the value and ask again"),
             Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "send JSON and say so"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "send less"),
             Self::TooMany(_) => (S::TOO_MANY_REQUESTS, "too-many", "wait as long as Retry-After says"),
-            Self::Unavailable(_) => (S::SERVICE_UNAVAILABLE, "unavailable", "try again shortly; look at the daemon's log if it stays"),
-            Self::Timeout => (S::SERVICE_UNAVAILABLE, "timeout", "try again; look at the daemon's log if it stays"),
-            Self::Store(_) => (S::SERVICE_UNAVAILABLE, "store", "check the free space of the state folder and the daemon's log"),
+            Self::Unavailable(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "try again shortly; look at the daemon's log if it stays",
+            ),
+            Self::Timeout => {
+                (S::SERVICE_UNAVAILABLE, "timeout", "try again; look at the daemon's log if it stays")
+            }
+            Self::Store(_) => (
+                S::SERVICE_UNAVAILABLE,
+                "store",
+                "check the free space of the state folder and the daemon's log",
+            ),
         }
     }
 

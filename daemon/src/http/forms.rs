@@ -33,7 +33,11 @@ impl Fields {
     }
 
     fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     /// Where to go afterwards: a path on this site, else the overview.
@@ -72,7 +76,12 @@ pub(super) async fn action(
     }
 }
 
-async fn run(state: &HttpState, caller: &Caller, action: &str, fields: &Fields) -> Result<Progress, HttpError> {
+async fn run(
+    state: &HttpState,
+    caller: &Caller,
+    action: &str,
+    fields: &Fields,
+) -> Result<Progress, HttpError> {
     let containers = fields.all("container");
     let single = || {
         let name = containers.first().cloned();
@@ -80,9 +89,7 @@ async fn run(state: &HttpState, caller: &Caller, action: &str, fields: &Fields) 
     };
     let what = |word: &str| format!("{word} of {}", names(&containers));
     let (what, command): (String, Box<dyn FnOnce(_, _) -> Command + Send>) = match action {
-        "check" => {
-            (what("check"), Box::new(move |actor, reply| Command::Check(actor, containers, reply)))
-        }
+        "check" => (what("check"), Box::new(move |actor, reply| Command::Check(actor, containers, reply))),
         "approve" => {
             single()?;
             let fingerprint = fields.one("fingerprint").map(str::to_owned);
@@ -96,11 +103,17 @@ async fn run(state: &HttpState, caller: &Caller, action: &str, fields: &Fields) 
         }
         "rollback" => {
             let name = single()?;
-            (format!("rollback of {name}"), Box::new(move |actor, reply| Command::Rollback(actor, name, reply)))
+            (
+                format!("rollback of {name}"),
+                Box::new(move |actor, reply| Command::Rollback(actor, name, reply)),
+            )
         }
         "pause" => {
             let seconds = seconds(fields.one("hours"))?;
-            (format!("pause for {seconds} s"), Box::new(move |actor, reply| Command::Pause(actor, seconds, reply)))
+            (
+                format!("pause for {seconds} s"),
+                Box::new(move |actor, reply| Command::Pause(actor, seconds, reply)),
+            )
         }
         "resume" => ("resume".to_owned(), Box::new(Command::Resume)),
         "press" => {
@@ -153,7 +166,8 @@ fn again(state: &HttpState, action: &str, fields: &Fields, error: &HttpError) ->
 }
 
 async fn fields(state: &HttpState, request: Request) -> Result<Fields, HttpError> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let kind =
+        request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = kind.split(';').next().is_some_and(|kind| kind.trim() == "application/x-www-form-urlencoded");
     let bytes = bytes(request, state).await?;
     if !form && !bytes.is_empty() {
@@ -170,8 +184,9 @@ fn seconds(hours: Option<&str>) -> Result<u64, HttpError> {
 
 fn gesture(name: Option<&str>) -> Result<GestureName, HttpError> {
     let name = name.unwrap_or("press");
-    serde_json::from_value(name.into())
-        .map_err(|_| HttpError::Invalid(format!("there is no gesture {name}; press, double-press, hold3 and hold10 are")))
+    serde_json::from_value(name.into()).map_err(|_| {
+        HttpError::Invalid(format!("there is no gesture {name}; press, double-press, hold3 and hold10 are"))
+    })
 }
 
 /// Whether the sender reads JSON rather than a page.
@@ -198,7 +213,8 @@ pub(super) fn see_other(path: &str, message: Option<&str>) -> Response {
 
 /// The message of the last redirect.
 pub(super) fn flash(headers: &HeaderMap) -> Option<String> {
-    let text = cookie(headers, FLASH_COOKIE).filter(|text| !text.is_empty() && text.len() <= 2 * FLASH_MAX)?;
+    let text =
+        cookie(headers, FLASH_COOKIE).filter(|text| !text.is_empty() && text.len() <= 2 * FLASH_MAX)?;
     String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()
 }
 
@@ -219,9 +235,18 @@ mod tests {
         for own in ["/", "/containers/web", "/updates?x=1#y"] {
             assert!(is_own_path(own), "{own}");
         }
-        for foreign in
-            ["", "//evil", "/\\evil", "\\evil", "https://evil", "javascript:x", "/a\r\nb", "/\t/evil", "evil", " /a"]
-        {
+        for foreign in [
+            "",
+            "//evil",
+            "/\\evil",
+            "\\evil",
+            "https://evil",
+            "javascript:x",
+            "/a\r\nb",
+            "/\t/evil",
+            "evil",
+            " /a",
+        ] {
             assert!(!is_own_path(foreign), "{foreign}");
         }
     }

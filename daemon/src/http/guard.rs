@@ -99,11 +99,10 @@ fn judge(state: &HttpState, request: &Request, needed: Access) -> Result<Verdict
     }
     let page = !changes && !is_api(request);
     if !state.claimed()? {
-        return match needed {
-            Access::Claim => nobody(),
-            _ if page => Ok(Verdict::Go("/claim")),
-            _ => Err(HttpError::Unclaimed),
-        };
+        if needed == Access::Claim {
+            return nobody();
+        }
+        return if page { Ok(Verdict::Go("/claim")) } else { Err(HttpError::Unclaimed) };
     }
     match needed {
         Access::Claim if page => Ok(Verdict::Go("/")),
@@ -156,14 +155,19 @@ fn refuse(error: &HttpError, request: &Request) -> Response {
     if is_api(request) || wants_json(request.headers()) {
         return error.clone().into_response();
     }
-    match error {
-        HttpError::Unclaimed => see_other("/claim", None),
-        HttpError::Claimed => see_other("/login", Some("The device is claimed already; log in.")),
-        HttpError::Unauthenticated => see_other("/login", Some("Log in first.")),
-        other => {
-            let mut response = (other.status(), format!("{}\n", other.sentence())).into_response();
-            other.dress(&mut response);
-            response
-        }
+    let elsewhere = if matches!(error, HttpError::Unclaimed) {
+        Some(("/claim", None))
+    } else if matches!(error, HttpError::Claimed) {
+        Some(("/login", Some("The device is claimed already; log in.")))
+    } else if matches!(error, HttpError::Unauthenticated) {
+        Some(("/login", Some("Log in first.")))
+    } else {
+        None
+    };
+    if let Some((path, message)) = elsewhere {
+        return see_other(path, message);
     }
+    let mut response = (error.status(), format!("{}\n", error.sentence())).into_response();
+    error.dress(&mut response);
+    response
 }

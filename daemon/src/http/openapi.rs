@@ -41,7 +41,9 @@ impl Modify for Common {
         let components = document.components.get_or_insert_default();
         let cookie = ApiKeyValue::with_description(SESSION_COOKIE, "Made by POST /api/v1/login");
         components.add_security_scheme("session", SecurityScheme::ApiKey(ApiKey::Cookie(cookie)));
-        let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("Made by POST /api/v1/tokens"));
+        let token = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some("Made by POST /api/v1/tokens"));
         components.add_security_scheme("token", SecurityScheme::Http(token.build()));
         for (path, item) in &mut document.paths.paths {
             if !path.starts_with("/api/") && !path.starts_with("/v1/") {
@@ -51,7 +53,9 @@ impl Modify for Common {
             for operation in operations.into_iter().flatten() {
                 let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("ErrorBody"))).build();
                 let failed = ResponseBuilder::new()
-                    .description("Not served, and why: 400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 503")
+                    .description(
+                        "Not served, and why: 400, 401, 403, 404, 405, 409, 413, 415, 421, 422, 429, 503",
+                    )
                     .content("application/json", body);
                 operation.responses.responses.insert("default".to_owned(), failed.build().into());
             }

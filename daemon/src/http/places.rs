@@ -37,6 +37,7 @@ pub(super) fn router() -> Router<HttpState> {
         .route("/manifest.webmanifest", get(|h, q| async move { file(&h, &q, "manifest.webmanifest") }))
 }
 
+#[allow(clippy::unused_async, reason = "the routes are made of it, and a handler is a future")]
 async fn fixed(State(state): State<HttpState>, caller: Caller, headers: HeaderMap, place: Place) -> Response {
     let theme = cookie(&headers, THEME_COOKIE).filter(|theme| matches!(*theme, "light" | "dark"));
     draw(&state, caller.role, place, flash(&headers), theme.map(str::to_owned))
@@ -63,9 +64,11 @@ pub(super) fn draw(
         Some(markup) => (StatusCode::NOT_FOUND, Some(markup)),
         None => (StatusCode::NOT_FOUND, page::render(Place::NotFound, &view, &ctx)),
     };
-    let mut response = (status, Html(markup.map(maud::Markup::into_string).unwrap_or_default())).into_response();
+    let mut response =
+        (status, Html(markup.map(maud::Markup::into_string).unwrap_or_default())).into_response();
     if said {
-        let gone = HeaderValue::from_static("dockbeacon_flash=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
+        let gone =
+            HeaderValue::from_static("dockbeacon_flash=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0");
         response.headers_mut().append(header::SET_COOKIE, gone);
     }
     response
@@ -78,9 +81,10 @@ fn file(headers: &HeaderMap, RawQuery(query): &RawQuery, path: &str) -> Response
     // Only an address that names the version may be kept without asking again.
     let versioned = query.as_deref().is_some_and(|query| query.starts_with("v="));
     let caching = if versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()).is_some_and(|tags| {
-        tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag)
-    });
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == asset.etag));
     let mut response = if known {
         StatusCode::NOT_MODIFIED.into_response()
     } else {

@@ -90,7 +90,8 @@ pub async fn hash_password(password: String) -> Result<String, HttpError> {
 /// When the stored string is damaged.
 pub async fn fits(password: String, phc: String) -> Result<bool, HttpError> {
     let work = move || {
-        let parsed = PasswordHash::new(&phc).map_err(|error| format!("the stored password is damaged: {error}"))?;
+        let parsed =
+            PasswordHash::new(&phc).map_err(|error| format!("the stored password is damaged: {error}"))?;
         Ok::<_, String>(argon().verify_password(password.as_bytes(), &parsed).is_ok())
     };
     match tokio::task::spawn_blocking(work).await {

@@ -95,9 +95,11 @@ impl HttpState {
     pub(super) fn begin_try(&self, door: Door, caller: &Caller) -> Result<(), HttpError> {
         let now = (self.now)();
         let mut tries = lock(&self.own.tries);
-        tries.entry(door).or_default().begin(caller.address(), now).map_err(|wait| {
-            HttpError::TooMany(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
-        })
+        tries
+            .entry(door)
+            .or_default()
+            .begin(caller.address(), now)
+            .map_err(|wait| HttpError::TooMany(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))
     }
 
     /// The last try was right.

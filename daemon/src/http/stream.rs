@@ -54,9 +54,12 @@ pub(super) async fn events(
             HttpError::Malformed("Last-Event-ID must be the number of an event".to_owned())
         })?),
     };
-    let permit = state.own.streams.clone().try_acquire_owned().map_err(|_| {
-        HttpError::Unavailable("too many event streams are open".to_owned())
-    })?;
+    let permit = state
+        .own
+        .streams
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| HttpError::Unavailable("too many event streams are open".to_owned()))?;
     let follower = Follower::new(state, last, permit)?;
     let stream = stream::unfold(follower, |mut follower| async move {
         let event = follower.next().await?;
@@ -91,7 +94,17 @@ impl Follower {
         };
         let end = Box::pin(tokio::time::sleep(LIFETIME));
         let ready = VecDeque::new();
-        Ok(Self { state, live, last, ready, ahead: None, behind: last.is_some(), greeted: false, end, _permit: permit })
+        Ok(Self {
+            state,
+            live,
+            last,
+            ready,
+            ahead: None,
+            behind: last.is_some(),
+            greeted: false,
+            end,
+            _permit: permit,
+        })
     }
 
     /// The next event, or `None` when the stream ends and the listener shall come again.
@@ -106,7 +119,9 @@ impl Follower {
                 let id = event.id.to_string();
                 match SseEvent::default().id(id).event(event.what.name()).json_data(&event) {
                     Ok(sse) => return Some(sse),
-                    Err(error) => tracing::error!(%error, id = event.id, "an event could not be written as JSON"),
+                    Err(error) => {
+                        tracing::error!(%error, id = event.id, "an event could not be written as JSON")
+                    }
                 }
             } else if self.behind {
                 self.catch_up()?;

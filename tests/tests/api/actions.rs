@@ -18,8 +18,18 @@ async fn the_loops_are_asked_what_the_request_says() {
     let table = [
         ("check", json!({}), "Check(Actor", "[]"),
         ("check", json!({ "containers": ["web"] }), "Check(Actor", r#"["web"]"#),
-        ("approve", json!({ "containers": ["web"], "fingerprint": "f" }), "Approve(Actor", r#"["web"], Some("f")"#),
-        ("update", json!({ "containers": ["web", "db"] }), "Update(Actor", r#"names: ["web", "db"], images: [], wait: false"#),
+        (
+            "approve",
+            json!({ "containers": ["web"], "fingerprint": "f" }),
+            "Approve(Actor",
+            r#"["web"], Some("f")"#,
+        ),
+        (
+            "update",
+            json!({ "containers": ["web", "db"] }),
+            "Update(Actor",
+            r#"names: ["web", "db"], images: [], wait: false"#,
+        ),
         ("rollback", json!({ "container": "web" }), "Rollback(Actor", r#""web""#),
         ("pause", json!({ "seconds": 60 }), "Pause(Actor", ", 60,"),
         ("resume", json!({}), "Resume(Actor", ""),
@@ -45,7 +55,12 @@ async fn forms_go_back_with_a_message_that_is_shown_once() {
     let cookie = bench.claim().await;
     let table = [
         ("check", "", "/", "Check("),
-        ("approve", "container=web&container=db&fingerprint=f&return=/updates", "/updates", r#"["web", "db"], Some("f")"#),
+        (
+            "approve",
+            "container=web&container=db&fingerprint=f&return=/updates",
+            "/updates",
+            r#"["web", "db"], Some("f")"#,
+        ),
         ("update", "container=web&return=//evil.example", "/", r#"names: ["web"]"#),
         ("update", "return=https://evil.example", "/", "names: []"),
         ("rollback", "container=web&return=%2Fcontainers%2Fweb", "/containers/web", r#""web""#),
@@ -56,7 +71,11 @@ async fn forms_go_back_with_a_message_that_is_shown_once() {
     ];
     for (action, body, back, part) in table {
         let answer = bench.form_as(&cookie, action, body).await;
-        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, back), "{action} {body}");
+        assert_eq!(
+            (answer.status, answer.header("location")),
+            (StatusCode::SEE_OTHER, back),
+            "{action} {body}"
+        );
         let last = asked.lock().unwrap().last().unwrap().clone();
         assert!(last.contains(part), "{action}: {last}");
         assert_eq!(flash(&answer), format!("{action} done"));
@@ -66,17 +85,22 @@ async fn forms_go_back_with_a_message_that_is_shown_once() {
     let shown = bench.get_as(&format!("{cookie}; {flash_cookie}"), "/").await;
     assert!(shown.text.contains("resume done"));
     assert!(shown.cookies()[0].starts_with("dockbeacon_flash=;"), "{:?}", shown.cookies());
-    for (action, body) in [("pause", "hours=0"), ("rollback", ""), ("approve", ""), ("press", "gesture=kick")] {
+    for (action, body) in [("pause", "hours=0"), ("rollback", ""), ("approve", ""), ("press", "gesture=kick")]
+    {
         let before = asked.lock().unwrap().len();
         let answer = bench.form_as(&cookie, action, body).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{action}");
         assert!(!flash(&answer).is_empty());
         assert_eq!(asked.lock().unwrap().len(), before, "{action} was asked");
     }
-    let json = Request::post("/actions/check").header(header::COOKIE, &cookie).header(header::ACCEPT, "application/json");
+    let json = Request::post("/actions/check")
+        .header(header::COOKIE, &cookie)
+        .header(header::ACCEPT, "application/json");
     let answer = bench.send(json, "").await;
     assert_eq!((answer.status, answer.json()["message"].as_str()), (StatusCode::OK, Some("check done")));
-    let json = Request::post("/actions/kick").header(header::COOKIE, &cookie).header(header::ACCEPT, "application/json");
+    let json = Request::post("/actions/kick")
+        .header(header::COOKIE, &cookie)
+        .header(header::ACCEPT, "application/json");
     assert_eq!(bench.send(json, "").await.code(), "not-found");
     assert_eq!(bench.form_as("", "check", "").await.header("location"), "/login");
 }
@@ -152,15 +176,24 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
     let mut bench = Bench::new(with_token("t"));
     let mut commands = bench.commands.take().unwrap();
     let bench = Arc::new(bench);
+    let (under_way, is_under_way) = tokio::sync::oneshot::channel();
     let loops = tokio::spawn(async move {
+        let mut under_way = Some(under_way);
         let mut seen: Vec<UpdateRequest> = Vec::new();
         let mut held = None;
         while seen.len() < 3 {
-            let Some(Command::Update(actor, request, reply)) = commands.recv().await else { panic!("an update") };
+            let Some(Command::Update(actor, request, reply)) = commands.recv().await else {
+                panic!("an update")
+            };
             assert_eq!((actor.way.as_str(), actor.who.as_str()), ("api", "token of http.token"));
             match (seen.len(), request.wait) {
-                (0, false) => held = Some(reply),
-                (_, false) => drop(reply.send(Err(Refusal::Busy("an update of web is under way".to_owned())))),
+                (0, false) => {
+                    held = Some(reply);
+                    under_way.take().unwrap().send(()).unwrap();
+                }
+                (_, false) => {
+                    drop(reply.send(Err(Refusal::Busy("an update of web is under way".to_owned()))))
+                }
                 (_, true) => {
                     held.take().unwrap().send(Ok(said("first"))).unwrap();
                     reply.send(Ok(said("second"))).unwrap();
@@ -174,14 +207,10 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
         let bench = Arc::clone(&bench);
         async move { bench.bearer("t", "POST", "/v1/update", "").await }
     });
-    until(|| bench.state.handles.commands.capacity() == 8 && !first.is_finished()).await;
+    is_under_way.await.unwrap();
     tokio::time::timeout(std::time::Duration::from_secs(5), async {
-        let busy = loop {
-            let answer = bench.bearer("t", "GET", "/v1/update", "").await;
-            if answer.status == StatusCode::TOO_MANY_REQUESTS {
-                break answer;
-            }
-        };
+        let busy = bench.bearer("t", "GET", "/v1/update", "").await;
+        assert_eq!(busy.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!((busy.header("retry-after"), busy.code().as_str()), ("30", "busy"));
         let waited = bench.bearer("t", "POST", "/v1/update?image=web,db&image=x:1", "").await;
         assert_eq!(waited.text, r#"{"status":"success"}"#);
@@ -190,7 +219,10 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
     .await
     .unwrap();
     let seen = loops.await.unwrap();
-    assert_eq!(seen[2], UpdateRequest { names: vec![], images: vec!["web".into(), "db".into(), "x:1".into()], wait: true });
+    assert_eq!(
+        seen[2],
+        UpdateRequest { names: vec![], images: vec!["web".into(), "db".into(), "x:1".into()], wait: true }
+    );
 }
 
 #[tokio::test]
@@ -226,7 +258,8 @@ pub async fn until(condition: impl Fn() -> bool) {
 
 fn flash(answer: &Answer) -> String {
     let all = answer.cookies();
-    let found = all.iter().find_map(|cookie| cookie.strip_prefix("dockbeacon_flash=")).expect("a flash cookie");
+    let found =
+        all.iter().find_map(|cookie| cookie.strip_prefix("dockbeacon_flash=")).expect("a flash cookie");
     let text = found.split(';').next().unwrap();
     String::from_utf8(base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
 }

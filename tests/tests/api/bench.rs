@@ -66,7 +66,8 @@ impl Answer {
     /// `name=value` of the session cookie just set.
     pub fn session(&self) -> String {
         let all = self.cookies();
-        let found = all.iter().find(|cookie| cookie.starts_with("dockbeacon_session=")).expect("a session cookie");
+        let found =
+            all.iter().find(|cookie| cookie.starts_with("dockbeacon_session=")).expect("a session cookie");
         found.split(';').next().unwrap().to_owned()
     }
 }
@@ -174,7 +175,11 @@ impl Bench {
         let response = self.app.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -191,8 +196,9 @@ impl Bench {
     }
 
     pub async fn post_as(&self, cookie: &str, path: &str, body: Value) -> Answer {
-        let request =
-            Request::post(path).header(header::CONTENT_TYPE, "application/json").header(header::COOKIE, cookie);
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::COOKIE, cookie);
         self.send(request, body.to_string()).await
     }
 
@@ -204,8 +210,10 @@ impl Bench {
     }
 
     pub async fn bearer(&self, token: &str, method: &str, path: &str, body: &str) -> Answer {
-        let mut request =
-            Request::builder().method(method).uri(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
         }
@@ -223,7 +231,8 @@ impl Bench {
 
     /// Makes an API token.
     pub async fn token(&self, cookie: &str, name: &str, role: &str) -> String {
-        let answer = self.post_as(cookie, "/api/v1/tokens", serde_json::json!({ "name": name, "role": role })).await;
+        let answer =
+            self.post_as(cookie, "/api/v1/tokens", serde_json::json!({ "name": name, "role": role })).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
         answer.json()["token"].as_str().unwrap().to_owned()
     }

@@ -102,8 +102,12 @@ async fn bad_input_is_told_in_json() {
         let answer = bench.send(request.header(header::CONTENT_TYPE, "application/json"), body).await;
         assert_eq!((answer.status, answer.code().as_str()), (status, code), "{path} {body} {answer:?}");
     }
-    let method = bench.send(Request::put("/api/v1/check").header(header::COOKIE, &cookie), Body::empty()).await;
-    assert_eq!((method.status, method.code().as_str()), (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed"));
+    let method =
+        bench.send(Request::put("/api/v1/check").header(header::COOKIE, &cookie), Body::empty()).await;
+    assert_eq!(
+        (method.status, method.code().as_str()),
+        (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed")
+    );
     let utf8 = bench.get_as(&cookie, "/api/v1/containers/%ff").await;
     assert_eq!((utf8.status, utf8.code().as_str()), (StatusCode::BAD_REQUEST, "malformed"));
     for path in ["/api/v1/updates?limit=x", "/api/v1/events?after=x"] {
@@ -133,5 +137,8 @@ async fn refusals_of_the_loops_have_their_status() {
     let mut bench = Bench::new(settings());
     let cookie = bench.claim().await;
     bench.commands = None;
-    assert_eq!(bench.post_as(&cookie, "/api/v1/check", json!({})).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        bench.post_as(&cookie, "/api/v1/check", json!({})).await.status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
 }

@@ -30,18 +30,23 @@ async fn a_real_client_logs_in_looks_and_follows() {
     bench.claim().await;
     let (base, task) = serve(&bench).await;
     let client = client();
-    let login = client.post(format!("{base}/api/v1/login")).json(&serde_json::json!({ "password": PASSWORD }));
+    let login =
+        client.post(format!("{base}/api/v1/login")).json(&serde_json::json!({ "password": PASSWORD }));
     let login = login.send().await.unwrap();
     assert_eq!(login.status(), 200);
     let cookie = login.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     let status = client.get(format!("{base}/api/v1/status")).header("cookie", &cookie).send().await.unwrap();
     assert_eq!(status.json::<serde_json::Value>().await.unwrap()["host_name"], "cupboard");
-    let rebound = client.get(format!("{base}/api/v1/status")).header("host", "evil.example").send().await.unwrap();
+    let rebound =
+        client.get(format!("{base}/api/v1/status")).header("host", "evil.example").send().await.unwrap();
     assert_eq!(rebound.status(), 421);
-    let mut events = client.get(format!("{base}/api/v1/events")).header("cookie", &cookie).send().await.unwrap();
+    let mut events =
+        client.get(format!("{base}/api/v1/events")).header("cookie", &cookie).send().await.unwrap();
     assert!(events.chunk().await.unwrap().is_some(), "the greeting comes at once");
     bench.shutdown.cancel();
-    let end = tokio::time::timeout(Duration::from_secs(4), async { while events.chunk().await.unwrap().is_some() {} });
+    let end = tokio::time::timeout(Duration::from_secs(4), async {
+        while events.chunk().await.unwrap().is_some() {}
+    });
     end.await.expect("the stream ends with the daemon");
     tokio::time::timeout(Duration::from_secs(4), task).await.expect("and so does the server").unwrap();
     assert!(client.get(format!("{base}/livez")).send().await.is_err());
@@ -96,10 +101,13 @@ async fn the_control_socket_needs_no_login_and_waits() {
     let task = tokio::spawn(serve_unix(listener, control_app(bench.state.clone()), bench.shutdown.clone()));
     let ask = async |method: &str, uri: &str, body: &'static str| {
         let stream = UnixStream::connect(&path).await.unwrap();
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        let request = hyper::Request::builder().method(method).uri(uri).header("content-type", "application/json");
-        let answer = sender.send_request(request.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap());
+        let request =
+            hyper::Request::builder().method(method).uri(uri).header("content-type", "application/json");
+        let answer =
+            sender.send_request(request.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap());
         let answer = answer.await.unwrap();
         let status = answer.status().as_u16();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
@@ -108,7 +116,10 @@ async fn the_control_socket_needs_no_login_and_waits() {
     assert_eq!(ask("GET", "/api/v1/status", "").await.0, 200);
     let (status, text) = ask("POST", "/api/v1/update?wait=true", r#"{"containers":["web"]}"#).await;
     assert!(status == 200 && text.contains("update done"), "{text}");
-    assert_eq!(ask("GET", "/api/v1/session", "").await.1, r#"{"claimed":false,"role":"admin","kind":"socket"}"#);
+    assert_eq!(
+        ask("GET", "/api/v1/session", "").await.1,
+        r#"{"claimed":false,"role":"admin","kind":"socket"}"#
+    );
     assert_eq!(ask("GET", "/", "").await.0, 404);
     assert_eq!(ask("POST", "/v1/update", "").await.0, 404);
     let last = asked.lock().unwrap().last().unwrap().clone();

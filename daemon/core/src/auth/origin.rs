@@ -55,10 +55,8 @@ pub enum OriginError {
 /// # Errors
 /// When `Sec-Fetch-Site` or `Origin` name another place than `host`.
 pub fn check_origin(fetch_site: Option<&str>, origin: Option<&str>, host: &str) -> Result<(), OriginError> {
-    if let Some(site) = fetch_site {
-        if !matches!(site, "same-origin" | "none") {
-            return Err(OriginError::Site(site.to_owned()));
-        }
+    if let Some(site) = fetch_site.filter(|site| !matches!(*site, "same-origin" | "none")) {
+        return Err(OriginError::Site(site.to_owned()));
     }
     let Some(origin) = origin else { return Ok(()) };
     let foreign = || OriginError::Origin(origin.to_owned());
@@ -68,8 +66,14 @@ pub fn check_origin(fetch_site: Option<&str>, origin: Option<&str>, host: &str) 
         "https" => 443,
         _ => return Err(foreign()),
     };
-    let (Some((name, port)), Some((own, own_port))) = (split(rest), split(host)) else { return Err(foreign()) };
-    if name == own && port.unwrap_or(default) == own_port.unwrap_or(default) { Ok(()) } else { Err(foreign()) }
+    let (Some((name, port)), Some((own, own_port))) = (split(rest), split(host)) else {
+        return Err(foreign());
+    };
+    if name == own && port.unwrap_or(default) == own_port.unwrap_or(default) {
+        Ok(())
+    } else {
+        Err(foreign())
+    }
 }
 
 /// Splits `name:port`, `[v6]:port` or either without port; the name in lower case, brackets kept.
@@ -95,7 +99,9 @@ fn split(host: &str) -> Option<(String, Option<u16>)> {
 
 fn address(name: &str) -> Option<IpAddr> {
     match name.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().ok().map(|v6| IpAddr::V6(v6).to_canonical()),
+        Some(rest) => {
+            rest.strip_suffix(']')?.parse::<std::net::Ipv6Addr>().ok().map(|v6| IpAddr::V6(v6).to_canonical())
+        }
         None => name.parse::<std::net::Ipv4Addr>().ok().map(IpAddr::V4),
     }
 }
@@ -110,15 +116,41 @@ mod tests {
         let allowed = vec!["Dock.Example.org".to_owned()];
         let hosts = Hosts { own: "Cupboard", allowed: &allowed, listen: "192.0.2.5:3625".parse().unwrap() };
         for good in [
-            "localhost", "localhost:3625", "LOCALHOST.", "127.0.0.1:3625", "127.9.9.9", "[::1]:3625", "cupboard",
-            "cupboard.local:80", "Cupboard.local.", "dock.example.org", "192.0.2.5:3625", "[::ffff:192.0.2.5]",
+            "localhost",
+            "localhost:3625",
+            "LOCALHOST.",
+            "127.0.0.1:3625",
+            "127.9.9.9",
+            "[::1]:3625",
+            "cupboard",
+            "cupboard.local:80",
+            "Cupboard.local.",
+            "dock.example.org",
+            "192.0.2.5:3625",
+            "[::ffff:192.0.2.5]",
         ] {
             assert!(hosts.know(good), "{good}");
         }
         for bad in [
-            "", ":80", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "192.0.2.6", "[2001:db8::1]",
-            "localhost:x", "localhost:99999", "user@localhost", "localhost/../evil", "evillocalhost", "[::1", "[::1]x",
-            "dock.example.org.evil", "cupboard.local.evil", ".local", "[127.0.0.1]", "localhost localhost",
+            "",
+            ":80",
+            "evil.example",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "192.0.2.6",
+            "[2001:db8::1]",
+            "localhost:x",
+            "localhost:99999",
+            "user@localhost",
+            "localhost/../evil",
+            "evillocalhost",
+            "[::1",
+            "[::1]x",
+            "dock.example.org.evil",
+            "cupboard.local.evil",
+            ".local",
+            "[127.0.0.1]",
+            "localhost localhost",
         ] {
             assert!(!hosts.know(bad), "{bad}");
         }

@@ -61,16 +61,19 @@ impl Tries {
     pub fn begin(&mut self, from: IpAddr, now: Now) -> Result<(), Duration> {
         let from = network(from);
         let own = self.addresses.get(&from).copied().unwrap_or_default();
-        let wait = own
-            .wait(FREE_PER_ADDRESS, WAIT_PER_ADDRESS, now.monotonic)
-            .max(self.all.wait(FREE_FOR_ALL, WAIT_FOR_ALL, now.monotonic));
+        let wait = own.wait(FREE_PER_ADDRESS, WAIT_PER_ADDRESS, now.monotonic).max(self.all.wait(
+            FREE_FOR_ALL,
+            WAIT_FOR_ALL,
+            now.monotonic,
+        ));
         if wait > Duration::ZERO {
             return Err(wait.max(Duration::from_secs(1)));
         }
         self.all.add(now.monotonic);
         self.addresses.entry(from).or_default().add(now.monotonic);
         if self.addresses.len() > ADDRESSES {
-            let oldest = self.addresses.iter().min_by_key(|(_, tally)| tally.last).map(|(address, _)| *address);
+            let oldest =
+                self.addresses.iter().min_by_key(|(_, tally)| tally.last).map(|(address, _)| *address);
             if let Some(oldest) = oldest {
                 self.addresses.remove(&oldest);
             }

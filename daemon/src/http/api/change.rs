@@ -137,7 +137,8 @@ pub(in super::super) async fn check(
     Body(Which { containers }): Body<Which>,
 ) -> Result<Response, HttpError> {
     let what = format!("check of {}", names(&containers));
-    let progress = act(&state, &caller, what, wait, |actor, reply| Command::Check(actor, containers, reply)).await?;
+    let progress =
+        act(&state, &caller, what, wait, |actor, reply| Command::Check(actor, containers, reply)).await?;
     Ok(answer(progress))
 }
 
@@ -169,7 +170,8 @@ pub(in super::super) async fn update(
 ) -> Result<Response, HttpError> {
     let what = format!("update of {}", names(&containers));
     let request = UpdateRequest { names: containers, images: Vec::new(), wait: false };
-    let progress = act(&state, &caller, what, wait, |actor, reply| Command::Update(actor, request, reply)).await?;
+    let progress =
+        act(&state, &caller, what, wait, |actor, reply| Command::Update(actor, request, reply)).await?;
     Ok(answer(progress))
 }
 
@@ -200,7 +202,8 @@ pub(in super::super) async fn pause(
         return Err(HttpError::Invalid(format!("a pause lasts 1 to {PAUSE_MAX} seconds, not {seconds}")));
     }
     let what = format!("pause for {seconds} s");
-    let progress = act(&state, &caller, what, wait, |actor, reply| Command::Pause(actor, seconds, reply)).await?;
+    let progress =
+        act(&state, &caller, what, wait, |actor, reply| Command::Pause(actor, seconds, reply)).await?;
     Ok(answer(progress))
 }
 

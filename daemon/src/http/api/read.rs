@@ -86,7 +86,8 @@ pub(in super::super) async fn updates(
     let limit = limit.unwrap_or(200).min(HISTORY);
     if limit > updates.len() {
         let older = state.records.updates(limit)?;
-        updates.extend(older.into_iter().filter(|old| !state.view().updates.iter().any(|new| new.tx == old.tx)));
+        updates
+            .extend(older.into_iter().filter(|old| !state.view().updates.iter().any(|new| new.tx == old.tx)));
     }
     updates.truncate(limit);
     Ok(Json(updates))
@@ -127,6 +128,7 @@ pub(in super::super) async fn audit(
     Params(Limit { limit }): Params<Limit>,
 ) -> Result<Json<Vec<AuditView>>, HttpError> {
     let rows = state.records.audit_log(limit.unwrap_or(200).min(HISTORY))?;
-    let view = |row: crate::ports::AuditRow| AuditView { at: row.at, who: row.who, from: row.from, what: row.what };
+    let view =
+        |row: crate::ports::AuditRow| AuditView { at: row.at, who: row.who, from: row.from, what: row.what };
     Ok(Json(rows.into_iter().map(view).collect()))
 }

@@ -60,7 +60,8 @@ pub struct TokenBody {
 /// All tokens, without their secrets. Needs the role admin.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "access", responses((status = 200, body = Vec<TokenView>)))]
 pub async fn list(State(state): State<HttpState>) -> Result<Json<Vec<TokenView>>, HttpError> {
-    let view = |row: TokenRow| TokenView { id: row.id, name: row.name, role: row.role.into(), created: row.created };
+    let view =
+        |row: TokenRow| TokenView { id: row.id, name: row.name, role: row.role.into(), created: row.created };
     Ok(Json(state.records.tokens()?.into_iter().map(view).collect()))
 }
 
