@@ -29,7 +29,7 @@ impl Tag {
     }
 }
 
-const VOID: [&str; 5] = ["meta", "link", "input", "br", "hr"];
+const VOID: [&str; 6] = ["meta", "link", "input", "br", "hr", "wbr"];
 
 /// Reads a document strictly: every element closed in order, every attribute quoted and named once, no raw `<` in text.
 fn read(html: &str) -> Vec<Tag> {

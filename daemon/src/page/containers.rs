@@ -103,7 +103,7 @@ fn row(scene: &Scene<'_>, c: &ContainerView, chosen: bool) -> Markup {
             a class="what" href=(container_address(&c.name)) aria-current=[chosen.then_some("true")] {
                 span class="head" { span class="name" { (c.name) } " " (version(&c.version)) }
                 span class="line" { span class="said" { (state(c)) } " " span class="policy" { (words::policy(&c.policy)) } }
-                span class="why" { (next(scene, c)) }
+                span class="why" { (parts::prose(&next(scene, c))) }
             }
         }
     }
@@ -136,7 +136,7 @@ fn detail(scene: &Scene<'_>, c: &ContainerView, asked: bool) -> Markup {
             header class={ "one " (words::mood(c.mood)) } {
                 (sign(c.mood))
                 @if asked { h1 id="one" { (c.name) } } @else { h2 id="one" { (c.name) } }
-                p class="why" { (state(c)) ". " (next(scene, c)) }
+                p class="why" { (state(c)) ". " (parts::prose(&next(scene, c))) }
             }
             @if let Some(u) = now { ul class="rows cards" { (lists::running(u)) } }
             @else if let Some(to) = &c.candidate {
@@ -164,7 +164,7 @@ fn facts(scene: &Scene<'_>, c: &ContainerView) -> Markup {
     html! {
         dl class="facts" {
             dt { "Policy" } dd { (words::policy(&c.policy)) @if !c.policy_origin.is_empty() { ", from " (c.policy_origin) } }
-            dt { "Image" } dd { code { (c.image) } }
+            dt { "Image" } dd { (parts::image(&c.image)) }
             dt { "Version" } dd { (parts::version(&c.version)) @if let Some(at) = c.version.built { ", built " (ago(scene, at)) } }
             dt { "Digest" } dd { (id(&c.version.digest)) }
             dt { "Health" } dd { (if c.health.is_empty() { "no health check" } else { &c.health }) }

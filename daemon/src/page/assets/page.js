@@ -158,7 +158,9 @@ const live = document.querySelector("[data-follow]") ? follow({ say, again }) : 
 again();
 // Where the list has its own scroll, the chosen row must be in sight.
 if (matchMedia("(min-width: 900px)").matches) {
-  document.querySelector(".beside > .list a[aria-current]")?.scrollIntoView({ block: "nearest" });
+  const list = document.querySelector(".beside:not(.even) > .list");
+  const row = list?.querySelector("a[aria-current]");
+  if (row) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
 }
 setInterval(() => tick(), 30000);
 setInterval(() => tick(true), 1000);
