@@ -51,6 +51,32 @@ fn draw(device: &Device, place: &Place) -> Response {
     ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response()
 }
 
+/// A place in a state, without the policy that keeps it out of frames.
+fn framed(state: &str, place: &Place) -> Response {
+    let (view, ctx) = views::state(state);
+    let place = match place {
+        Place::Container(_) => Place::Container(view.containers.first().map_or_else(String::new, |c| c.name.clone())),
+        Place::Update(_) => Place::Update(view.updates.first().map_or_else(String::new, |u| u.tx.clone())),
+        _ => place.clone(),
+    };
+    match page::render(&place, &view, &ctx).or_else(|| page::render(&Place::NotFound, &view, &ctx)) {
+        Some(markup) => Html(markup.into_string()).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn named(place: &str) -> Place {
+    match place {
+        "containers" => Place::Containers,
+        "container" => Place::Container(String::new()),
+        "updates" => Place::Updates,
+        "update" => Place::Update(String::new()),
+        "device" => Place::Device,
+        "settings" => Place::Settings,
+        _ => Place::NotFound,
+    }
+}
+
 async fn start() -> (Device, String) {
     let device = Device {
         state: Arc::new(Mutex::new("well")),
@@ -79,6 +105,9 @@ async fn start() -> (Device, String) {
         .route("/updates", get(async |State(d): State<Device>| draw(&d, &Place::Updates)))
         .route("/api/v1/events", get(events))
         .route("/actions/{action}", post(act))
+        .route("/frame", get(async || Html("<!doctype html><body><iframe width=360 height=640></iframe>")))
+        .route("/p/{state}", get(async |Path(state): Path<String>| framed(&state, &Place::Overview)))
+        .route("/p/{state}/{place}", get(async |Path((state, place)): Path<(String, String)>| framed(&state, &named(&place))))
         .fallback(async |uri: Uri| match page::asset(uri.path()) {
             Some(a) => ([(header::CONTENT_TYPE, a.content_type)], a.bytes.into_owned()).into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
@@ -220,5 +249,78 @@ async fn the_page_lives() {
     *device.state.lock().unwrap() = "well";
     until(&page, "!document.body.classList.contains('stale') && document.querySelector('.lost').hidden").await;
 
+    page.close().await.unwrap();
+}
+
+/// Contrast of two custom properties in the theme that is set, as the browser paints them.
+const CONTRAST: &str = r#"
+    const light = (name) => {
+        const probe = document.body.appendChild(document.createElement("i"));
+        probe.style.color = `var(--${name})`;
+        const pen = new OffscreenCanvas(1, 1).getContext("2d");
+        pen.fillStyle = getComputedStyle(probe).color;
+        probe.remove();
+        pen.fillRect(0, 0, 1, 1);
+        const [r, g, b] = [...pen.getImageData(0, 0, 1, 1).data].map((c) => {
+            const v = c / 255;
+            return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    document.documentElement.dataset.theme = arguments[0];
+    return arguments[1].map(([over, under, least]) => {
+        const [a, b] = [light(over), light(under)].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        return ratio >= least ? "" : `${over} on ${under}: ${ratio.toFixed(2)}, at least ${least} is needed. `;
+    }).join("");
+"#;
+
+/// What does not fit into the frame, and what is too small for a thumb.
+const UNFIT: &str = r#"
+    const done = arguments[arguments.length - 1];
+    const frame = document.querySelector("iframe");
+    frame.onload = () => {
+        const page = frame.contentDocument;
+        const wide = page.documentElement.scrollWidth > 360
+            ? [...page.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > 360.5).slice(0, 3).map((e) => e.outerHTML.slice(0, 120)) : [];
+        const small = [...page.querySelectorAll("button, .button, nav a, summary, input:not([type=hidden])")]
+            .filter((e) => e.checkVisibility() && (e.getBoundingClientRect().height < 43.5 || e.getBoundingClientRect().width < 43.5))
+            .map((e) => e.outerHTML.slice(0, 120));
+        done([...wide.map((e) => "too wide: " + e), ...small.map((e) => "too small: " + e)].join("; "));
+    };
+    frame.src = arguments[0];
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_can_be_read_and_touched() {
+    let profile = tempfile::tempdir().expect("a folder");
+    let (_device, address) = start().await;
+    let (_driver, page) = browser(profile.path()).await;
+
+    page.goto(&format!("{address}/p/waiting")).await.unwrap();
+    let grounds = ["paper", "raised", "sunk", "waiting-wash", "working-wash", "fault-wash"];
+    let mut pairs: Vec<_> = grounds.iter().flat_map(|g| ["ink", "quiet", "accent"].map(|text| json!([text, g, 4.5]))).collect();
+    pairs.extend([json!(["on-accent", "accent", 4.5]), json!(["fault", "paper", 4.5]), json!(["paper", "ink", 4.5])]);
+    for sign in ["well", "well-soft", "waiting", "working", "fault", "edge"] {
+        pairs.extend([json!([sign, "paper", 3.0]), json!([sign, "raised", 3.0])]);
+    }
+    pairs.extend(["waiting", "working", "fault"].map(|sign| json!([sign, format!("{sign}-wash"), 3.0])));
+    for theme in ["light", "dark"] {
+        let faint = page.execute(CONTRAST, vec![json!(theme), json!(pairs)]).await.unwrap();
+        assert_eq!(faint, json!(""), "{theme}");
+    }
+
+    page.goto(&format!("{address}/frame")).await.unwrap();
+    let mut unfit = Vec::new();
+    for state in views::STATES {
+        for place in ["", "/containers", "/container", "/updates", "/update", "/device", "/settings"] {
+            let what = format!("/p/{state}{place}");
+            let found = page.execute_async(UNFIT, vec![json!(what)]).await.unwrap();
+            if found != json!("") {
+                unfit.push(format!("{what}: {found}"));
+            }
+        }
+    }
+    assert!(unfit.is_empty(), "{}", unfit.join("\n"));
     page.close().await.unwrap();
 }
