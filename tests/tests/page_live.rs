@@ -55,7 +55,9 @@ fn draw(device: &Device, place: &Place) -> Response {
 fn framed(state: &str, place: &Place) -> Response {
     let (view, ctx) = views::state(state);
     let place = match place {
-        Place::Container(_) => Place::Container(view.containers.first().map_or_else(String::new, |c| c.name.clone())),
+        Place::Container(_) => {
+            Place::Container(view.containers.first().map_or_else(String::new, |c| c.name.clone()))
+        }
         Place::Update(_) => Place::Update(view.updates.first().map_or_else(String::new, |u| u.tx.clone())),
         _ => place.clone(),
     };
@@ -86,7 +88,9 @@ async fn start() -> (Device, String) {
     };
     let events = async |State(device): State<Device>| {
         let stream = stream::unfold(device.events.subscribe(), async |mut events| {
-            events.recv().await.ok().map(|()| (Ok::<_, Infallible>(Event::default().event("inventory-changed").data("{}")), events))
+            events.recv().await.ok().map(|()| {
+                (Ok::<_, Infallible>(Event::default().event("inventory-changed").data("{}")), events)
+            })
         });
         Sse::new(stream)
     };
@@ -107,7 +111,10 @@ async fn start() -> (Device, String) {
         .route("/actions/{action}", post(act))
         .route("/frame", get(async || Html("<!doctype html><body><iframe width=360 height=640></iframe>")))
         .route("/p/{state}", get(async |Path(state): Path<String>| framed(&state, &Place::Overview)))
-        .route("/p/{state}/{place}", get(async |Path((state, place)): Path<(String, String)>| framed(&state, &named(&place))))
+        .route(
+            "/p/{state}/{place}",
+            get(async |Path((state, place)): Path<(String, String)>| framed(&state, &named(&place))),
+        )
         .fallback(async |uri: Uri| match page::asset(uri.path()) {
             Some(a) => ([(header::CONTENT_TYPE, a.content_type)], a.bytes.into_owned()).into_response(),
             None => StatusCode::NOT_FOUND.into_response(),
@@ -130,7 +137,10 @@ impl Drop for Driver {
 }
 
 async fn browser(profile: &std::path::Path) -> (Driver, Client) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|l| l.local_addr()).map(|a: SocketAddr| a.port()).unwrap();
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|l| l.local_addr())
+        .map(|a: SocketAddr| a.port())
+        .unwrap();
     let driver = Command::new("chromedriver")
         .arg(format!("--port={port}"))
         .stdout(Stdio::null())
@@ -188,7 +198,11 @@ async fn the_page_lives() {
     // An event redraws what differs: sentence, title, icon, badge, lamps.
     device.show("waiting");
     until(&page, &format!("{h1}.includes('One update waits')")).await;
-    until(&page, "document.title.startsWith('◆') && document.querySelector('[rel=icon]').href.includes('waiting')").await;
+    until(
+        &page,
+        "document.title.startsWith('◆') && document.querySelector('[rel=icon]').href.includes('waiting')",
+    )
+    .await;
     until(&page, "document.querySelector('.badge') && document.querySelector('.lit.update').getAnimations().length === 1").await;
 
     // A button is busy while its answer is out, also over a redraw, and then tells how it ended.
@@ -206,13 +220,21 @@ async fn the_page_lives() {
     // A refusal stays until it was read, with what to do.
     device.answers.add_permits(1);
     click(&page, "form[action='/actions/check'] button").await;
-    until(&page, "document.querySelector('.toast.fault')?.textContent.includes('The registry is away. Try later.')").await;
+    until(
+        &page,
+        "document.querySelector('.toast.fault')?.textContent.includes('The registry is away. Try later.')",
+    )
+    .await;
 
     // What stops a service asks once, by name; a no is a no.
     page.goto(&format!("{address}/updates")).await.unwrap();
     let back = "form[action='/actions/rollback'] button";
     click(&page, back).await;
-    until(&page, "document.querySelector('dialog[open] h2')?.textContent === 'Put mosquitto back to 2.0.21?'").await;
+    until(
+        &page,
+        "document.querySelector('dialog[open] h2')?.textContent === 'Put mosquitto back to 2.0.21?'",
+    )
+    .await;
     click(&page, "dialog [data-no]").await;
     until(&page, "!document.querySelector('dialog[open]')").await;
     assert_eq!(asked().len(), 2);
@@ -235,19 +257,25 @@ async fn the_page_lives() {
     page.find(Locator::Css("#filter")).await.unwrap().send_keys("graf").await.unwrap();
     until(&page, &format!("{shown} === 1")).await;
     device.show("rolled-back");
-    until(&page, "document.querySelector('[data-key=c-grafana]').textContent.includes('tried and put back')").await;
+    until(&page, "document.querySelector('[data-key=c-grafana]').textContent.includes('tried and put back')")
+        .await;
     until(&page, &format!("{shown} === 1 && document.activeElement.id === 'filter' && document.activeElement.value === 'graf'")).await;
 
     // Colours turn and are told to the server.
     until(&page, "!document.documentElement.dataset.theme").await;
     click(&page, "[data-theme-switch]").await;
-    until(&page, "document.documentElement.dataset.theme === 'light' && document.cookie.includes('theme=light')").await;
+    until(
+        &page,
+        "document.documentElement.dataset.theme === 'light' && document.cookie.includes('theme=light')",
+    )
+    .await;
 
     // A lost device is said in one line, what is seen is greyed, and it is back by itself.
     device.show("gone");
     until(&page, "document.body.classList.contains('stale') && document.querySelector('.lost').textContent.includes('Connection lost')").await;
     *device.state.lock().unwrap() = "well";
-    until(&page, "!document.body.classList.contains('stale') && document.querySelector('.lost').hidden").await;
+    until(&page, "!document.body.classList.contains('stale') && document.querySelector('.lost').hidden")
+        .await;
 
     page.close().await.unwrap();
 }
@@ -299,8 +327,13 @@ async fn the_page_can_be_read_and_touched() {
 
     page.goto(&format!("{address}/p/waiting")).await.unwrap();
     let grounds = ["paper", "raised", "sunk", "waiting-wash", "working-wash", "fault-wash"];
-    let mut pairs: Vec<_> = grounds.iter().flat_map(|g| ["ink", "quiet", "accent"].map(|text| json!([text, g, 4.5]))).collect();
-    pairs.extend([json!(["on-accent", "accent", 4.5]), json!(["fault", "paper", 4.5]), json!(["paper", "ink", 4.5])]);
+    let mut pairs: Vec<_> =
+        grounds.iter().flat_map(|g| ["ink", "quiet", "accent"].map(|text| json!([text, g, 4.5]))).collect();
+    pairs.extend([
+        json!(["on-accent", "accent", 4.5]),
+        json!(["fault", "paper", 4.5]),
+        json!(["paper", "ink", 4.5]),
+    ]);
     for sign in ["well", "well-soft", "waiting", "working", "fault", "edge"] {
         pairs.extend([json!([sign, "paper", 3.0]), json!([sign, "raised", 3.0])]);
     }

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::parts::{self, ago, clock, container_address, empty, icon, id, moved, sign, version, version_name};
+use super::parts::{
+    self, ago, clock, container_address, empty, icon, id, moved, sign, version, version_name,
+};
 use super::{Scene, lists, words};
 use crate::view::{ContainerView, Mood};
 
@@ -51,8 +53,9 @@ const fn urgency(mood: Mood) -> u8 {
 /// The age of what is shown while the engine is silent.
 fn aged(scene: &Scene<'_>) -> Markup {
     html! {
-        p class="aged" { (sign(Mood::Fault)) (words::AGED)
-            @if let Some(since) = scene.view.status.engine.since { ", " (ago(scene, since)) } "." }
+        p class="aged" { (sign(Mood::Fault))
+            span { (words::AGED) @if let Some(since) = scene.view.status.engine.since { ", " (ago(scene, since)) } "." }
+        }
     }
 }
 
@@ -111,7 +114,11 @@ fn row(scene: &Scene<'_>, c: &ContainerView, chosen: bool) -> Markup {
 
 /// The engine's words for the state and uptime; the bare state where it has none.
 fn state(c: &ContainerView) -> String {
-    if c.status.is_empty() { words::sentence(&c.state).trim_end_matches('.').to_owned() } else { c.status.clone() }
+    if c.status.is_empty() {
+        words::sentence(&c.state).trim_end_matches('.').to_owned()
+    } else {
+        c.status.clone()
+    }
 }
 
 /// What comes next for it, and why.
@@ -128,7 +135,8 @@ fn next(scene: &Scene<'_>, c: &ContainerView) -> String {
 }
 
 fn detail(scene: &Scene<'_>, c: &ContainerView, asked: bool) -> Markup {
-    let past: Vec<_> = scene.view.updates.iter().filter(|u| u.container == c.name && u.outcome != "running").collect();
+    let past: Vec<_> =
+        scene.view.updates.iter().filter(|u| u.container == c.name && u.outcome != "running").collect();
     let now = scene.view.updates.iter().find(|u| u.container == c.name && u.outcome == "running");
     html! {
         article class="detail" aria-labelledby="one" {

@@ -90,8 +90,18 @@ fn same_day(scene: &Scene<'_>, at: chrono::DateTime<chrono::Utc>) -> bool {
 
 /// The button that lets updates go on.
 pub(super) fn resume(scene: &Scene<'_>) -> Markup {
-    act(scene, &Act { action: "resume", fields: vec![], label: words::RESUME, whom: "", busy: words::RESUME_BUSY,
-        weight: Weight::Main, ask: None })
+    act(
+        scene,
+        &Act {
+            action: "resume",
+            fields: vec![],
+            label: words::RESUME,
+            whom: "",
+            busy: words::RESUME_BUSY,
+            weight: Weight::Main,
+            ask: None,
+        },
+    )
 }
 
 fn wrong(scene: &Scene<'_>) -> Markup {

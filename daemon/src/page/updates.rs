@@ -5,7 +5,10 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, calm, container_address, empty, icon, id, image, moved, prose, said, sign, version, version_name};
+use super::parts::{
+    Act, Ask, Weight, act, ago, calm, container_address, empty, icon, id, image, moved, prose, said, sign,
+    version, version_name,
+};
 use super::{Scene, lists, overview, words};
 use crate::view::{Mood, PlanEntryView, UpdateView};
 

@@ -160,7 +160,8 @@ again();
 if (matchMedia("(min-width: 900px)").matches) {
   const list = document.querySelector(".beside:not(.even) > .list");
   const row = list?.querySelector("a[aria-current]");
-  if (row) list.scrollTop += row.getBoundingClientRect().top - list.getBoundingClientRect().top - list.clientHeight / 3;
+  const below = row ? row.getBoundingClientRect().bottom - Math.min(list.getBoundingClientRect().bottom, innerHeight) : 0;
+  if (below > 0) list.scrollTop += below + list.clientHeight / 3;
 }
 setInterval(() => tick(), 30000);
 setInterval(() => tick(true), 1000);
