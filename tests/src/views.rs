@@ -5,14 +5,24 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use dockbeacon::page::{PageContext, Tz};
 use dockbeacon::view::{
-    BeatView, ContainerView, EngineView, EventView, LampView, Mood, PanelView, PlanEntryView, PlanView, ReasonView,
-    SettingView, Status, StepView, UpdateView, VersionView, View,
+    BeatView, ContainerView, EngineView, EventView, LampView, Mood, PanelView, PlanEntryView, PlanView,
+    ReasonView, SettingView, Status, StepView, UpdateView, VersionView, View,
 };
 use dockbeacon_core::auth::Role;
 
 /// The states in which the page must look right, by name.
 pub const STATES: [&str; 12] = [
-    "unclaimed", "well", "waiting", "running", "rolled-back", "fault", "engine-down", "none", "many", "long", "starting",
+    "unclaimed",
+    "well",
+    "waiting",
+    "running",
+    "rolled-back",
+    "fault",
+    "engine-down",
+    "none",
+    "many",
+    "long",
+    "starting",
     "paused",
 ];
 
@@ -70,7 +80,9 @@ pub fn state(name: &str) -> (View, PageContext) {
 #[must_use]
 pub fn version(name: &str, days: i64) -> VersionView {
     let seed = name.bytes().fold(7u64, |h, b| h.wrapping_mul(1_099_511_628_211).wrapping_add(u64::from(b)));
-    let hex = (0..4).map(|i| format!("{:016x}", seed.wrapping_mul(0x9e37_79b9_7f4a_7c15 + i * 2))).collect::<String>();
+    let hex = (0..4)
+        .map(|i| format!("{:016x}", seed.wrapping_mul(0x9e37_79b9_7f4a_7c15 + i * 2)))
+        .collect::<String>();
     VersionView { name: name.to_owned(), digest: format!("sha256:{hex}"), built: back(days * 86_400 + 4000) }
 }
 
@@ -116,7 +128,8 @@ fn household() -> Vec<ContainerView> {
         container("", "adguard", "adguard/adguardhome:latest", "0.107.67"),
         container("", "caddy", "caddy:2", "2.10.2"),
     ];
-    let ports = [("nextcloud", 8080), ("homeassistant", 8123), ("jellyfin", 8096), ("grafana", 3000), ("caddy", 443)];
+    let ports =
+        [("nextcloud", 8080), ("homeassistant", 8123), ("jellyfin", 8096), ("grafana", 3000), ("caddy", 443)];
     for c in &mut all {
         c.ports = ports.iter().filter(|(n, _)| *n == c.name).map(|(_, p)| *p).collect();
         if c.name == "nextcloud-db" {
@@ -126,7 +139,8 @@ fn household() -> Vec<ContainerView> {
         if c.name == "homeassistant" {
             c.policy = "monitor".to_owned();
             c.policy_origin = "label com.centurylinklabs.watchtower.monitor-only".to_owned();
-            c.reason = reason("monitor-only", "only watched: label com.centurylinklabs.watchtower.monitor-only");
+            c.reason =
+                reason("monitor-only", "only watched: label com.centurylinklabs.watchtower.monitor-only");
         }
         if c.name == "navidrome" {
             c.health = String::new();
@@ -240,9 +254,24 @@ fn settings() -> Vec<SettingView> {
         row("update.cleanup", "true", "config.yaml line 7", "delete old images after a commit"),
         row("update.settle", "30s", "default", "without a health check: how long a successor must stay up"),
         row("update.scope", "", "default", "only containers of this scope"),
-        row("schedule.cron", "0 0 3 * * *", "environment WATCHTOWER_SCHEDULE", "when to look for newer images"),
-        row("schedule.time_zone", "Europe/Berlin", "config.yaml line 3", "the time zone of the schedule and of the page"),
-        row("registry.password", "(secret)", "environment REPO_PASS", "password for registries that config.json does not know"),
+        row(
+            "schedule.cron",
+            "0 0 3 * * *",
+            "environment WATCHTOWER_SCHEDULE",
+            "when to look for newer images",
+        ),
+        row(
+            "schedule.time_zone",
+            "Europe/Berlin",
+            "config.yaml line 3",
+            "the time zone of the schedule and of the page",
+        ),
+        row(
+            "registry.password",
+            "(secret)",
+            "environment REPO_PASS",
+            "password for registries that config.json does not know",
+        ),
         row("http.listen", "127.0.0.1:3625", "default", "where the page and the API listen"),
         row("panel.driver", "auto", "default", "which driver moves the lamps"),
         row("log.level", "info", "default", "how much is logged"),
@@ -262,9 +291,16 @@ fn settle(mut view: View) -> View {
             from: c.version.clone(),
             to: c.candidate.clone(),
             steps: if matches!(c.next.as_str(), "update" | "approve") {
-                ["pull the new image", "create the successor", "stop the old container", "start the successor",
-                 "wait until it is healthy, else put the old one back", "remove the old container"]
-                    .map(str::to_owned).to_vec()
+                [
+                    "pull the new image",
+                    "create the successor",
+                    "stop the old container",
+                    "start the successor",
+                    "wait until it is healthy, else put the old one back",
+                    "remove the old container",
+                ]
+                .map(str::to_owned)
+                .to_vec()
             } else {
                 vec![]
             },
@@ -313,10 +349,24 @@ pub fn well() -> View {
         updates: history(),
         events: vec![
             event(41, 720, "check-finished", Mood::Well, "asked for 12 images; none is newer", ""),
-            event(40, 39_500, "update-finished", Mood::Well, "mosquitto was updated from 2.0.21 to 2.0.22 in 47 s", "mosquitto"),
+            event(
+                40,
+                39_500,
+                "update-finished",
+                Mood::Well,
+                "mosquitto was updated from 2.0.21 to 2.0.22 in 47 s",
+                "mosquitto",
+            ),
             event(39, 39_600, "check-finished", Mood::Well, "asked for 12 images; 1 is newer", ""),
             event(38, 90_000, "logged-in", Mood::Well, "somebody logged in from 192.168.1.23", ""),
-            event(37, 212_000, "update-finished", Mood::Well, "paperless was updated from 2.18.3 to 2.18.4 in 47 s", "paperless"),
+            event(
+                37,
+                212_000,
+                "update-finished",
+                Mood::Well,
+                "paperless was updated from 2.18.3 to 2.18.4 in 47 s",
+                "paperless",
+            ),
         ],
         panel: panel("all-well", "all well", [heartbeat(), vec![], vec![]]),
         settings: settings(),
@@ -361,7 +411,8 @@ pub fn waiting() -> View {
     });
     view.status.state = Mood::Waiting;
     view.status.sentence = "All 14 services are well. One update waits for your approval.".to_owned();
-    view.panel = panel("approval", "one update waits for approval", [heartbeat(), vec![beat(1.0, 1000)], vec![]]);
+    view.panel =
+        panel("approval", "one update waits for approval", [heartbeat(), vec![beat(1.0, 1000)], vec![]]);
     view.panel.press = "approves the update of nextcloud-db to 17.7".to_owned();
     settle(view)
 }
@@ -392,11 +443,15 @@ pub fn running() -> View {
         c.reason = reason("unfinished", "another update of it is not finished");
     });
     view.status.state = Mood::Working;
-    view.status.sentence = "Updating grafana from 12.2.0 to 12.3.0. The other 13 services are well.".to_owned();
+    view.status.sentence =
+        "Updating grafana from 12.2.0 to 12.3.0. The other 13 services are well.".to_owned();
     view.updates.insert(0, u);
     let blink = vec![beat(1.0, 500), beat(0.0, 500)];
     view.panel = panel("working", "working: do not unplug", [heartbeat(), blink, vec![]]);
-    view.events.insert(0, event(42, 49, "update-started", Mood::Working, "updating grafana from 12.2.0 to 12.3.0", "grafana"));
+    view.events.insert(
+        0,
+        event(42, 49, "update-started", Mood::Working, "updating grafana from 12.2.0 to 12.3.0", "grafana"),
+    );
     settle(view)
 }
 
@@ -406,13 +461,24 @@ pub fn rolled_back() -> View {
     let mut u = ended("b81f2c90", "grafana", "12.2.0", "12.3.0", 1);
     u.state = "rolled_back".to_owned();
     u.outcome = "rolled-back".to_owned();
-    u.message = "put back to 12.2.0 because 12.3.0 never became healthy: its health check failed 3 times".to_owned();
+    u.message =
+        "put back to 12.2.0 because 12.3.0 never became healthy: its health check failed 3 times".to_owned();
     u.started = back(240);
     u.ended = back(138);
     u.can_roll_back = false;
     u.steps.truncate(7);
-    u.steps.push(StepView { state: "rolling_back".to_owned(), at: back(141), seconds: 2.6, detail: "removed the new container".to_owned() });
-    u.steps.push(StepView { state: "rolled_back".to_owned(), at: back(138), seconds: 0.0, detail: "12.2.0 is healthy".to_owned() });
+    u.steps.push(StepView {
+        state: "rolling_back".to_owned(),
+        at: back(141),
+        seconds: 2.6,
+        detail: "removed the new container".to_owned(),
+    });
+    u.steps.push(StepView {
+        state: "rolled_back".to_owned(),
+        at: back(138),
+        seconds: 0.0,
+        detail: "12.2.0 is healthy".to_owned(),
+    });
     u.log = vec![
         "logger=migrator level=info msg=\"Starting DB migrations\"".to_owned(),
         "logger=migrator level=error msg=\"Executing migration failed\" id=\"add unique index alert_rule_version.guid\"".to_owned(),
@@ -421,14 +487,21 @@ pub fn rolled_back() -> View {
     let mut view = change(well(), "grafana", |c| {
         c.status = "Up 2 minutes (healthy)".to_owned();
         c.candidate = Some(version("12.3.0", 1));
-        c.reason = reason("bad-digest", "1c4be2a9f7d0 was tried and put back: its health check failed 3 times");
+        c.reason =
+            reason("bad-digest", "1c4be2a9f7d0 was tried and put back: its health check failed 3 times");
     });
     view.updates.insert(0, u);
     view.status.sentence = "All 14 services are well. grafana was put back to 12.2.0.".to_owned();
     view.events.insert(
         0,
-        event(43, 138, "update-finished", Mood::Waiting,
-            "grafana was put back to 12.2.0 because 12.3.0 never became healthy", "grafana"),
+        event(
+            43,
+            138,
+            "update-finished",
+            Mood::Waiting,
+            "grafana was put back to 12.2.0 because 12.3.0 never became healthy",
+            "grafana",
+        ),
     );
     settle(view)
 }
@@ -440,13 +513,24 @@ pub fn fault() -> View {
         c.mood = Mood::Fault;
         c.health = "unhealthy".to_owned();
         c.status = "Up 25 minutes (unhealthy)".to_owned();
-        c.reason = reason("gave-up", "restarted 5 times in 20 minutes without becoming healthy; gave up at 13:38");
+        c.reason =
+            reason("gave-up", "restarted 5 times in 20 minutes without becoming healthy; gave up at 13:38");
     });
     view.status.state = Mood::Fault;
     view.status.sentence = "paperless is down since 13:18. The other 13 services are well.".to_owned();
     view.status.notices = vec!["2.1 GB are free on the disk; an update of jellyfin needs 2.4 GB".to_owned()];
     view.panel = panel("fault", "a service is down", [vec![], vec![], vec![beat(1.0, 1000)]]);
-    view.events.insert(0, event(44, 1500, "heal-gave-up", Mood::Fault, "gave up restarting paperless after 5 attempts", "paperless"));
+    view.events.insert(
+        0,
+        event(
+            44,
+            1500,
+            "heal-gave-up",
+            Mood::Fault,
+            "gave up restarting paperless after 5 attempts",
+            "paperless",
+        ),
+    );
     settle(view)
 }
 
@@ -455,15 +539,20 @@ pub fn fault() -> View {
 pub fn engine_down() -> View {
     let mut view = well();
     view.status.state = Mood::Fault;
-    view.status.sentence = "The Docker engine has not answered since 13:51. Nothing can be said about 14 services.".to_owned();
+    view.status.sentence =
+        "The Docker engine has not answered since 13:51. Nothing can be said about 14 services.".to_owned();
     view.status.engine.up = false;
     view.status.engine.since = back(720);
     view.status.engine.error = Some(
-        "cannot connect to /var/run/docker.sock: connection refused; start it with `systemctl start docker`".to_owned(),
+        "cannot connect to /var/run/docker.sock: connection refused; start it with `systemctl start docker`"
+            .to_owned(),
     );
     view.status.next_check = None;
     view.panel = panel("fault", "the engine is down", [vec![], vec![], flashes(4, 1000)]);
-    view.events.insert(0, event(45, 720, "engine-down", Mood::Fault, "the engine does not answer: connection refused", ""));
+    view.events.insert(
+        0,
+        event(45, 720, "engine-down", Mood::Fault, "the engine does not answer: connection refused", ""),
+    );
     view
 }
 
@@ -507,7 +596,8 @@ pub fn many(count: usize) -> View {
 #[must_use]
 pub fn long() -> View {
     let mut view = waiting();
-    let name = "a-very-long-compose-project-name-with-a-service-that-nobody-ever-shortened-because-it-worked-1";
+    let name =
+        "a-very-long-compose-project-name-with-a-service-that-nobody-ever-shortened-because-it-worked-1";
     view = change(view, "nextcloud-db", |c| {
         c.name = name.to_owned();
         c.project = "a-very-long-compose-project-name-with-a-service".to_owned();
@@ -521,12 +611,19 @@ pub fn long() -> View {
         c.status = "Restarting (137) 12 seconds ago".to_owned();
         c.reason = reason("gave-up", &format!("its log ends with {}", "x".repeat(140)));
     });
-    let mut u = ended("aabbccddeeff00112233", name, "17.5-bookworm-custom-build-20261001.1-with-extensions", "17.6-bookworm-custom-build-20261119.1-with-extensions", 30);
+    let mut u = ended(
+        "aabbccddeeff00112233",
+        name,
+        "17.5-bookworm-custom-build-20261001.1-with-extensions",
+        "17.6-bookworm-custom-build-20261119.1-with-extensions",
+        30,
+    );
     u.image = "registry.internal.example.company:5000/platform/team-alpha/services/backend/nextcloud-database-with-extensions:17.6".to_owned();
     view.updates.insert(0, u);
     view.status.host_name = "dockbeacon-in-the-cupboard-behind-the-kitchen-of-the-harbour-office".to_owned();
     view.status.state = Mood::Fault;
-    view.status.sentence = format!("{} is down since 13:18. The other 13 services are well.", "unbroken_".repeat(14));
+    view.status.sentence =
+        format!("{} is down since 13:18. The other 13 services are well.", "unbroken_".repeat(14));
     settle(view)
 }
 

@@ -29,7 +29,7 @@ impl Tag {
     }
 }
 
-const VOID: [&str; 5] = ["meta", "link", "input", "br", "hr"];
+const VOID: [&str; 6] = ["meta", "link", "input", "br", "hr", "wbr"];
 
 /// Reads a document strictly: every element closed in order, every attribute quoted and named once, no raw `<` in text.
 fn read(html: &str) -> Vec<Tag> {
@@ -52,7 +52,11 @@ fn read(html: &str) -> Vec<Tag> {
         }
         let end = rest.find(|c: char| c == '>' || c.is_whitespace()).expect("the tag ends");
         let mut tag = Tag { name: rest[..end].to_owned(), depth: open.len(), ..Tag::default() };
-        assert!(tag.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'), "a tag named {:?}", tag.name);
+        assert!(
+            tag.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-'),
+            "a tag named {:?}",
+            tag.name
+        );
         rest = &rest[end..];
         loop {
             rest = rest.trim_start();
@@ -155,7 +159,10 @@ fn nothing_that_the_security_policy_would_refuse() {
                 assert_eq!((tag.get("src"), tag.text.as_str()), (Some("/assets/page.js"), ""), "{what}");
             }
             let address = tag.get("src").or(tag.get("href")).unwrap_or("/");
-            assert!(address.starts_with(['/', '#']) && !address.starts_with("//"), "{what}: {address} is elsewhere");
+            assert!(
+                address.starts_with(['/', '#']) && !address.starts_with("//"),
+                "{what}: {address} is elsewhere"
+            );
         }
     }
 }
@@ -171,7 +178,10 @@ fn every_form_posts_and_leads_back() {
             let back: Vec<_> = inside(&tags, i).filter(|t| t.get("name") == Some("return")).collect();
             assert_eq!(back.len(), 1, "{what}: {form:?}");
             assert!(back[0].get("value").is_some_and(|v| v.starts_with('/')), "{what}");
-            assert!(inside(&tags, i).any(|t| t.name == "button" && t.get("type") == Some("submit")), "{what}");
+            assert!(
+                inside(&tags, i).any(|t| t.name == "button" && t.get("type") == Some("submit")),
+                "{what}"
+            );
         }
     }
     assert!(forms > 100, "only {forms} forms were seen");
@@ -319,7 +329,10 @@ fn assets_have_types_tags_and_icons_carry_the_state() {
         ("/assets/favicon-well.svg", "image/svg+xml"),
     ] {
         let Asset { bytes, content_type, etag } = page::asset(path).expect(path);
-        assert!(!bytes.is_empty() && etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'), "{path}");
+        assert!(
+            !bytes.is_empty() && etag.len() > 2 && etag.starts_with('"') && etag.ends_with('"'),
+            "{path}"
+        );
         assert_eq!(content_type, kind, "{path}");
     }
     assert!(page::asset("/assets/../mod.rs").is_none());

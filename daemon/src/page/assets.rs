@@ -74,7 +74,9 @@ fn tag(hash: &[u8]) -> String {
 pub fn favicon(state: &str) -> Asset {
     let (state, badge) = match state {
         "well" => ("well", "<circle cx='24' cy='24' r='7' fill='#2c9a63' stroke='#fff' stroke-width='2'/>"),
-        "waiting" => ("waiting", "<path d='M24 15l9 9-9 9-9-9z' fill='#c98a10' stroke='#fff' stroke-width='2'/>"),
+        "waiting" => {
+            ("waiting", "<path d='M24 15l9 9-9 9-9-9z' fill='#c98a10' stroke='#fff' stroke-width='2'/>")
+        }
         "working" => (
             "working",
             "<circle cx='24' cy='24' r='7' fill='#fff'/><circle cx='24' cy='24' r='5' fill='none' stroke='#2a6fc9' stroke-width='4'/>",
@@ -85,7 +87,11 @@ pub fn favicon(state: &str) -> Asset {
     let svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'><rect width='32' height='32' rx='7' fill='#103a56'/>{MARK}{badge}</svg>"
     );
-    Asset { bytes: Cow::Owned(svg.into_bytes()), content_type: "image/svg+xml", etag: format!("\"favicon-1-{state}\"") }
+    Asset {
+        bytes: Cow::Owned(svg.into_bytes()),
+        content_type: "image/svg+xml",
+        etag: format!("\"favicon-1-{state}\""),
+    }
 }
 
 /// The product's mark on a 32 unit square: a lamp house on a container, its light to both sides.

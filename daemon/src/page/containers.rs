@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::parts::{self, ago, clock, container_address, empty, icon, id, moved, sign, version, version_name};
+use super::parts::{
+    self, ago, clock, container_address, empty, icon, id, moved, sign, version, version_name,
+};
 use super::{Scene, lists, words};
 use crate::view::{ContainerView, Mood};
 
@@ -51,8 +53,9 @@ const fn urgency(mood: Mood) -> u8 {
 /// The age of what is shown while the engine is silent.
 fn aged(scene: &Scene<'_>) -> Markup {
     html! {
-        p class="aged" { (sign(Mood::Fault)) (words::AGED)
-            @if let Some(since) = scene.view.status.engine.since { ", " (ago(scene, since)) } "." }
+        p class="aged" { (sign(Mood::Fault))
+            span { (words::AGED) @if let Some(since) = scene.view.status.engine.since { ", " (ago(scene, since)) } "." }
+        }
     }
 }
 
@@ -103,7 +106,7 @@ fn row(scene: &Scene<'_>, c: &ContainerView, chosen: bool) -> Markup {
             a class="what" href=(container_address(&c.name)) aria-current=[chosen.then_some("true")] {
                 span class="head" { span class="name" { (c.name) } " " (version(&c.version)) }
                 span class="line" { span class="said" { (state(c)) } " " span class="policy" { (words::policy(&c.policy)) } }
-                span class="why" { (next(scene, c)) }
+                span class="why" { (parts::prose(&next(scene, c))) }
             }
         }
     }
@@ -111,7 +114,11 @@ fn row(scene: &Scene<'_>, c: &ContainerView, chosen: bool) -> Markup {
 
 /// The engine's words for the state and uptime; the bare state where it has none.
 fn state(c: &ContainerView) -> String {
-    if c.status.is_empty() { words::sentence(&c.state).trim_end_matches('.').to_owned() } else { c.status.clone() }
+    if c.status.is_empty() {
+        words::sentence(&c.state).trim_end_matches('.').to_owned()
+    } else {
+        c.status.clone()
+    }
 }
 
 /// What comes next for it, and why.
@@ -128,7 +135,8 @@ fn next(scene: &Scene<'_>, c: &ContainerView) -> String {
 }
 
 fn detail(scene: &Scene<'_>, c: &ContainerView, asked: bool) -> Markup {
-    let past: Vec<_> = scene.view.updates.iter().filter(|u| u.container == c.name && u.outcome != "running").collect();
+    let past: Vec<_> =
+        scene.view.updates.iter().filter(|u| u.container == c.name && u.outcome != "running").collect();
     let now = scene.view.updates.iter().find(|u| u.container == c.name && u.outcome == "running");
     html! {
         article class="detail" aria-labelledby="one" {
@@ -136,7 +144,7 @@ fn detail(scene: &Scene<'_>, c: &ContainerView, asked: bool) -> Markup {
             header class={ "one " (words::mood(c.mood)) } {
                 (sign(c.mood))
                 @if asked { h1 id="one" { (c.name) } } @else { h2 id="one" { (c.name) } }
-                p class="why" { (state(c)) ". " (next(scene, c)) }
+                p class="why" { (state(c)) ". " (parts::prose(&next(scene, c))) }
             }
             @if let Some(u) = now { ul class="rows cards" { (lists::running(u)) } }
             @else if let Some(to) = &c.candidate {
@@ -164,7 +172,7 @@ fn facts(scene: &Scene<'_>, c: &ContainerView) -> Markup {
     html! {
         dl class="facts" {
             dt { "Policy" } dd { (words::policy(&c.policy)) @if !c.policy_origin.is_empty() { ", from " (c.policy_origin) } }
-            dt { "Image" } dd { code { (c.image) } }
+            dt { "Image" } dd { (parts::image(&c.image)) }
             dt { "Version" } dd { (parts::version(&c.version)) @if let Some(at) = c.version.built { ", built " (ago(scene, at)) } }
             dt { "Digest" } dd { (id(&c.version.digest)) }
             dt { "Health" } dd { (if c.health.is_empty() { "no health check" } else { &c.health }) }

@@ -4,7 +4,7 @@
 
 use maud::{Markup, html};
 
-use super::parts::{ago, clock};
+use super::parts::{ago, clock, prose};
 use super::{Scene, panel, words};
 
 /// The whole place.
@@ -30,7 +30,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                         dd {
                             (if engine.up { "answers" } else { "does not answer" })
                             @if let Some(since) = engine.since { ", since " (clock(scene, since)) }
-                            @if let Some(error) = &engine.error { p class="why fault" { (words::sentence(error)) } }
+                            @if let Some(error) = &engine.error { p class="why fault" { (prose(&words::sentence(error))) } }
                         }
                         dt { "Version" } dd { (or_unknown(&engine.version)) }
                         dt { "API" } dd { (or_unknown(&engine.api_version)) }

@@ -5,7 +5,9 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, clock, container_address, moved, sign, update_address, said, version_name};
+use super::parts::{
+    Act, Ask, Weight, act, ago, clock, container_address, moved, said, sign, update_address, version_name,
+};
 use super::{Scene, words};
 use crate::view::{ContainerView, EventView, Mood, StepView, UpdateView, VersionView};
 
@@ -125,7 +127,9 @@ pub(super) fn steps(u: &UpdateView) -> Markup {
 fn step(s: &StepView, now: bool, u: &UpdateView) -> Markup {
     let class = match s.state.as_str() {
         _ if now => "now",
-        "rolling_back" | "rolling-back" | "rolled_back" | "rolled-back" | "stood_back" | "stood-back" => "back",
+        "rolling_back" | "rolling-back" | "rolled_back" | "rolled-back" | "stood_back" | "stood-back" => {
+            "back"
+        }
         _ if u.outcome == "lost" => "past",
         _ => "past",
     };
@@ -165,7 +169,11 @@ pub(super) fn running(u: &UpdateView) -> Markup {
 /// Why it was begun, or at least that somebody asked.
 fn begun(u: &UpdateView) -> String {
     let text = if u.message.is_empty() { &u.cause } else { &u.message };
-    if text.is_empty() { words::BY_HAND.to_owned() } else { words::sentence_unless(text, |word| word == u.container) }
+    if text.is_empty() {
+        words::BY_HAND.to_owned()
+    } else {
+        words::sentence_unless(text, |word| word == u.container)
+    }
 }
 
 /// How it ended and why, without saying the same word twice.

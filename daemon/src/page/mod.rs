@@ -107,7 +107,14 @@ pub fn render(place: &Place, view: &View, ctx: &PageContext) -> Option<Markup> {
         Place::NotFound => &Place::NotFound,
         _ if !ctx.claimed => &Place::Claim,
         _ if ctx.role.is_none() => &Place::Login,
-        other => other,
+        Place::Overview
+        | Place::Containers
+        | Place::Container(_)
+        | Place::Updates
+        | Place::Update(_)
+        | Place::Device
+        | Place::Settings
+        | Place::Login => place,
     };
     // A login drawn in the stead of a place leads to that place.
     let scene = Scene { view, ctx, place: shown, here: place.address() };

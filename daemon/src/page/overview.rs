@@ -5,7 +5,7 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Weight, act, ago, clock, container_address, empty, said, sign};
+use super::parts::{Act, Weight, act, ago, clock, container_address, empty, prose, said, sign};
 use super::{Scene, lists, panel, words};
 use crate::view::{ContainerView, Mood};
 
@@ -42,6 +42,7 @@ fn hero(scene: &Scene<'_>) -> Markup {
         section class={ "hero " (words::mood(status.state)) } aria-labelledby="answer" {
             (sign(status.state))
             h1 id="answer" { (if status.sentence.is_empty() { words::STARTING } else { &status.sentence }) }
+            @if status.state != Mood::Starting {
             p class="mine" {
                 @match lists::waiting(scene).len() {
                     0 => { (words::WAITING_NONE) }
@@ -49,7 +50,8 @@ fn hero(scene: &Scene<'_>) -> Markup {
                 }
             }
             p class="checks" { (checks(scene)) }
-            @if scene.may(Role::Operate) {
+            }
+            @if status.state != Mood::Starting && scene.may(Role::Operate) {
                 div class="buttons" {
                     (act(scene, &Act { action: "check", fields: vec![], label: words::CHECK, whom: "", busy: words::CHECK_BUSY,
                         weight: Weight::Quiet, ask: None }))
@@ -88,8 +90,18 @@ fn same_day(scene: &Scene<'_>, at: chrono::DateTime<chrono::Utc>) -> bool {
 
 /// The button that lets updates go on.
 pub(super) fn resume(scene: &Scene<'_>) -> Markup {
-    act(scene, &Act { action: "resume", fields: vec![], label: words::RESUME, whom: "", busy: words::RESUME_BUSY,
-        weight: Weight::Main, ask: None })
+    act(
+        scene,
+        &Act {
+            action: "resume",
+            fields: vec![],
+            label: words::RESUME,
+            whom: "",
+            busy: words::RESUME_BUSY,
+            weight: Weight::Main,
+            ask: None,
+        },
+    )
 }
 
 fn wrong(scene: &Scene<'_>) -> Markup {
@@ -118,7 +130,7 @@ fn engine_down(scene: &Scene<'_>) -> Markup {
             (sign(Mood::Fault))
             div class="what" {
                 p { strong { (words::ENGINE_DOWN) } @if let Some(since) = engine.since { ", since " (clock(scene, since)) } "." }
-                p class="why" { (words::sentence(engine.error.as_deref().unwrap_or_default())) }
+                p class="why" { (prose(&words::sentence(engine.error.as_deref().unwrap_or_default()))) }
                 p class="does" { (words::ENGINE_DOWN_DOES) }
             }
         }
@@ -131,7 +143,7 @@ fn fault(scene: &Scene<'_>, c: &ContainerView) -> Markup {
             (sign(Mood::Fault))
             div class="what" {
                 p class="head" { a class="name" href=(container_address(&c.name)) { (c.name) } " " span class="said" { (c.status) } }
-                p class="why" { (said(scene, &c.reason.text)) }
+                p class="why" { (prose(&said(scene, &c.reason.text))) }
             }
         }
     }
@@ -158,7 +170,7 @@ fn notices(scene: &Scene<'_>) -> Markup {
                 h2 id="notices" { (words::NOTICES) }
                 ul class="plain" {
                     @if unsure { li { (words::TIME_UNKNOWN) } }
-                    @for notice in &status.notices { li { (said(scene, notice)) } }
+                    @for notice in &status.notices { li { (prose(&said(scene, notice))) } }
                 }
             }
         }

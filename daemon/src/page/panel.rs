@@ -79,7 +79,18 @@ pub(super) fn section(scene: &Scene<'_>, with_identify: bool) -> Markup {
     let panel = &scene.view.panel;
     let gesture = |gesture: &'static str, label: &'static str| {
         let fields = vec![("gesture", gesture)];
-        act(scene, &Act { action: "press", fields, label, whom: "", busy: words::PRESS_BUSY, weight: Weight::Quiet, ask: None })
+        act(
+            scene,
+            &Act {
+                action: "press",
+                fields,
+                label,
+                whom: "",
+                busy: words::PRESS_BUSY,
+                weight: Weight::Quiet,
+                ask: None,
+            },
+        )
     };
     html! {
         section class="panel" aria-labelledby="panel" {

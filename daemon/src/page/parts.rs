@@ -129,6 +129,20 @@ pub(super) fn id(whole: &str) -> Markup {
     }
 }
 
+/// An image reference that breaks after its separators, not in the middle of a word.
+pub(super) fn image(reference: &str) -> Markup {
+    html! { code { @for part in reference.split_inclusive(['/', ':', '@']) { (part) wbr; } } }
+}
+
+/// A sentence of the core: what stands between back quotes is typed by people, so it is set as code.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (i, part) in text.split('`').enumerate() {
+            @if i % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
 /// A part of a path, percent-encoded.
 fn encode(text: &str) -> String {
     use std::fmt::Write;

@@ -5,7 +5,10 @@
 use dockbeacon_core::auth::Role;
 use maud::{Markup, html};
 
-use super::parts::{Act, Ask, Weight, act, ago, calm, container_address, empty, icon, id, moved, said, sign, version, version_name};
+use super::parts::{
+    Act, Ask, Weight, act, ago, calm, container_address, empty, icon, id, image, moved, prose, said, sign,
+    version, version_name,
+};
 use super::{Scene, lists, overview, words};
 use crate::view::{Mood, PlanEntryView, UpdateView};
 
@@ -103,7 +106,7 @@ fn entry(scene: &Scene<'_>, e: &PlanEntryView) -> Markup {
                     a class="name" href=(container_address(&e.container)) { (e.container) } " "
                     @match &e.to { Some(to) if e.action != "none" => { (moved(&e.from, to)) } _ => { (version(&e.from)) } }
                 }
-                p class="why" { (said(scene, &e.reason.text)) }
+                p class="why" { (prose(&said(scene, &e.reason.text))) }
                 @if !e.steps.is_empty() {
                     details data-key={ "steps-" (e.container) } {
                         summary { (e.steps.len()) " steps" }
@@ -165,7 +168,7 @@ fn story(scene: &Scene<'_>, u: &UpdateView) -> Markup {
             dl class="facts" {
                 dt { "Why" } dd { (if u.cause.is_empty() { "not recorded".to_owned() } else { words::sentence(&u.cause) }) }
                 dt { "Container" } dd { a href=(container_address(&u.container)) { (u.container) } }
-                dt { "Image" } dd { code { (u.image) } }
+                dt { "Image" } dd { (image(&u.image)) }
                 dt { "From" } dd { (version_name(&u.from)) " " (id(&u.from.digest)) }
                 dt { "To" } dd { (version_name(&u.to)) " " (id(&u.to.digest)) }
                 dt { "Transaction" } dd { code { (u.tx) } }

@@ -52,7 +52,8 @@ pub const PAUSE: &str = "Pause for 24 hours";
 /// Under way.
 pub const PAUSE_BUSY: &str = "Pausing…";
 /// What it will do.
-pub const PAUSE_DOES: &str = "nothing is updated by itself meanwhile. Approving and updating by hand still work.";
+pub const PAUSE_DOES: &str =
+    "nothing is updated by itself meanwhile. Approving and updating by hand still work.";
 /// Updates again.
 pub const RESUME: &str = "Resume updates";
 /// Under way.
@@ -68,7 +69,8 @@ pub const IDENTIFY: &str = "Identify";
 /// Under way.
 pub const IDENTIFY_BUSY: &str = "Flashing…";
 /// What it will do.
-pub const IDENTIFY_DOES: &str = "Flashes all lamps fast for 15 seconds, so that you can tell this device from its neighbours.";
+pub const IDENTIFY_DOES: &str =
+    "Flashes all lamps fast for 15 seconds, so that you can tell this device from its neighbours.";
 /// Leaves a dialog.
 pub const CANCEL: &str = "Leave it as it is";
 /// Dismisses a message.
@@ -98,7 +100,8 @@ pub const PANEL: &str = "Front panel";
 /// What happened.
 pub const LATELY: &str = "What happened last";
 /// Nothing happened.
-pub const LATELY_NONE: &str = "Nothing yet. Checks, updates and everything that goes wrong will be listed here, newest first.";
+pub const LATELY_NONE: &str =
+    "Nothing yet. Checks, updates and everything that goes wrong will be listed here, newest first.";
 /// Engine out of reach.
 pub const ENGINE_DOWN: &str = "The Docker engine does not answer";
 /// What still holds then.
@@ -107,7 +110,8 @@ pub const ENGINE_DOWN_DOES: &str =
 /// Above data of an engine that is silent.
 pub const AGED: &str = "The engine does not answer. This is what it said last";
 /// The time is unknown.
-pub const TIME_UNKNOWN: &str = "The time of day is not known yet, so nothing that follows a clock is started. Checks by hand work.";
+pub const TIME_UNKNOWN: &str =
+    "The time of day is not known yet, so nothing that follows a clock is started. Checks by hand work.";
 
 // Containers.
 /// Without a project.
@@ -132,7 +136,8 @@ pub const ALL_CONTAINERS: &str = "All containers";
 /// Its updates.
 pub const HISTORY: &str = "History";
 /// No updates of it.
-pub const HISTORY_NONE: &str = "Not updated yet. Every update of it will be told here, with how long it took and how to go back.";
+pub const HISTORY_NONE: &str =
+    "Not updated yet. Every update of it will be told here, with how long it took and how to go back.";
 /// An update's facts.
 pub const DETAILS: &str = "Details";
 /// Facts.
@@ -142,7 +147,8 @@ pub const FACTS: &str = "What it is";
 /// The plan.
 pub const PLAN: &str = "The plan";
 /// No plan yet.
-pub const PLAN_NONE: &str = "No plan yet. It appears after the first check: every container, with what would be done and why.";
+pub const PLAN_NONE: &str =
+    "No plan yet. It appears after the first check: every container, with what would be done and why.";
 /// Nothing would move.
 pub const PLAN_STILL: &str = "Nothing would move now.";
 /// Ended runs.
@@ -162,8 +168,7 @@ pub const LOG: &str = "Last lines of its log";
 /// The steps.
 pub const STEPS: &str = "Steps";
 /// What an update does, once for all plans.
-pub const PLAN_HOW: &str =
-    "Each update keeps the old container until the new one is healthy. If it is not, the old one is put back.";
+pub const PLAN_HOW: &str = "Each update keeps the old container until the new one is healthy. If it is not, the old one is put back.";
 
 // Device.
 /// The engine.
@@ -179,8 +184,7 @@ pub const TIME_NOT_TRUSTED: &str = "not confirmed yet";
 
 // Settings.
 /// What this place is.
-pub const SETTINGS_LEAD: &str =
-    "What is in force and where it came from. Change the configuration file or the environment, then restart the daemon.";
+pub const SETTINGS_LEAD: &str = "What is in force and where it came from. Change the configuration file or the environment, then restart the daemon.";
 /// No settings.
 pub const SETTINGS_NONE: &str = "The settings appear here as soon as the daemon has read them.";
 /// Not from the built-in values.
@@ -203,7 +207,8 @@ pub const CODE_HELP: &str = "Letters and digits. Dashes and spaces do not matter
 /// Label.
 pub const NEW_PASSWORD: &str = "New password";
 /// Help.
-pub const NEW_PASSWORD_HELP: &str = "At least 10 characters. A few words that only you would put together are best.";
+pub const NEW_PASSWORD_HELP: &str =
+    "At least 10 characters. A few words that only you would put together are best.";
 /// Do it.
 pub const CLAIM_DO: &str = "Claim this device";
 /// Under way.
@@ -227,7 +232,8 @@ pub const LOST: &str = "Lost the password?";
 /// Heading.
 pub const LOST_PLACE: &str = "There is nothing here";
 /// What to do.
-pub const LOST_PLACE_HOW: &str = "The container may have been removed or renamed since, or the address has a typing error.";
+pub const LOST_PLACE_HOW: &str =
+    "The container may have been removed or renamed since, or the address has a typing error.";
 /// A way out.
 pub const TO_OVERVIEW: &str = "To the overview";
 
@@ -317,7 +323,9 @@ pub fn outcome(code: &str, kind: &str) -> &'static str {
 #[must_use]
 pub fn update_does(name: &str, from: &str, to: &str) -> String {
     if from.is_empty() || to.is_empty() {
-        return format!("{name} gets the newest image. The old container is put back if the new one is not healthy.");
+        return format!(
+            "{name} gets the newest image. The old container is put back if the new one is not healthy."
+        );
     }
     format!("{name} goes from {from} to {to}. {from} is put back if {to} does not become healthy.")
 }
@@ -332,9 +340,13 @@ pub fn rollback_ask(name: &str, to: &str) -> String {
 #[must_use]
 pub fn rollback_does(name: &str, from: &str) -> String {
     if from.is_empty() {
-        return format!("{name} stops for a moment while the earlier version takes its place. Its data stays as it is.");
+        return format!(
+            "{name} stops for a moment while the earlier version takes its place. Its data stays as it is."
+        );
     }
-    format!("{name} stops for a moment while the earlier version takes the place of {from}. Its data stays as it is. You can update again later.")
+    format!(
+        "{name} stops for a moment while the earlier version takes the place of {from}. Its data stays as it is. You can update again later."
+    )
 }
 
 /// The question before an update by hand.
@@ -358,7 +370,11 @@ pub fn containers(count: usize) -> String {
 /// The summary of those that do not move.
 #[must_use]
 pub fn stay(count: usize) -> String {
-    if count == 1 { "1 container stays as it is, and why".to_owned() } else { format!("{count} containers stay as they are, and why") }
+    if count == 1 {
+        "1 container stays as it is, and why".to_owned()
+    } else {
+        format!("{count} containers stay as they are, and why")
+    }
 }
 
 /// The label of the button for all approvals.
@@ -405,7 +421,8 @@ pub fn sentence_unless(text: &str, name: impl Fn(&str) -> bool) -> String {
     let Some(first) = chars.next() else { return String::new() };
     // A name keeps its case: only a plain lower-case word is raised.
     let word = text.split_whitespace().next().unwrap_or_default();
-    let plain = !name(word.trim_end_matches([',', ':', ';'])) && word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ',' | ':' | ';' | '\''));
+    let plain = !name(word.trim_end_matches([',', ':', ';']))
+        && word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, ',' | ':' | ';' | '\''));
     let mut out = if plain { first.to_uppercase().collect::<String>() } else { first.to_string() };
     out.push_str(chars.as_str());
     if !out.ends_with(['.', '!', '?', '…', ':']) {

@@ -69,7 +69,9 @@ fn sheet(s: &Sheet) -> Html<String> {
         let _ = write!(
             out,
             "<iframe scrolling=no width={} height={} style='border:0;flex:none' src='/p/{state}/{}?theme={theme}'></iframe>",
-            s.w, s.h, s.place.trim_start_matches('/')
+            s.w,
+            s.h,
+            s.place.trim_start_matches('/')
         );
     }
     Html(out)
@@ -81,7 +83,10 @@ async fn main() -> anyhow::Result<()> {
     let app = Router::new()
         .route("/sheet", get(async |Query(s): Query<Sheet>| sheet(&s)))
         .route("/p/{state}/", get(async |Path(s): Path<String>, Query(l): Query<Look>| draw(&s, "", l)))
-        .route("/p/{state}/{*path}", get(async |Path((s, p)): Path<(String, String)>, Query(l): Query<Look>| draw(&s, &p, l)))
+        .route(
+            "/p/{state}/{*path}",
+            get(async |Path((s, p)): Path<(String, String)>, Query(l): Query<Look>| draw(&s, &p, l)),
+        )
         .fallback(async |uri: Uri| asset(&uri));
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.context("the port is taken")?;
     axum::serve(listener, app).await.context("serving failed")

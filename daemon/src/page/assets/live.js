@@ -17,7 +17,8 @@ function attributes(from, to) {
   for (const { name } of [...from.attributes]) if (!OURS.has(name) && !to.hasAttribute(name)) from.removeAttribute(name);
 }
 
-const keyOf = (node) => (node.nodeType === 1 ? node.dataset?.key ?? node.id ?? "" : "");
+// What a part is, apart from where it stands: a section is known by its heading.
+const keyOf = (node) => (node.nodeType === 1 ? node.dataset.key || node.id || node.getAttribute("aria-labelledby") || "" : "");
 
 export function morph(from, to) {
   if (from.isEqualNode(to)) return;

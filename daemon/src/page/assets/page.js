@@ -158,7 +158,10 @@ const live = document.querySelector("[data-follow]") ? follow({ say, again }) : 
 again();
 // Where the list has its own scroll, the chosen row must be in sight.
 if (matchMedia("(min-width: 900px)").matches) {
-  document.querySelector(".beside > .list a[aria-current]")?.scrollIntoView({ block: "nearest" });
+  const list = document.querySelector(".beside:not(.even) > .list");
+  const row = list?.querySelector("a[aria-current]");
+  const below = row ? row.getBoundingClientRect().bottom - Math.min(list.getBoundingClientRect().bottom, innerHeight) : 0;
+  if (below > 0) list.scrollTop += below + list.clientHeight / 3;
 }
 setInterval(() => tick(), 30000);
 setInterval(() => tick(true), 1000);
