@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dockbeacon_core::event::What;
+use dockbeacon_core::event::{Event, What};
 use dockbeacon_core::settings::HttpSettings;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{mpsc, watch};
@@ -38,6 +38,9 @@ const DRAIN: Duration = Duration::from_secs(75);
 /// Commands that wait for their turn.
 const QUEUE: usize = 64;
 
+/// Reads the settings again, as they were read at the start.
+pub type Source = Box<dyn Fn() -> Result<Loaded, crate::config::ConfigError> + Send + Sync>;
+
 /// Makes what the work needs, for the daemon and for commands that work without one.
 ///
 /// # Errors
@@ -59,7 +62,7 @@ pub fn assemble(loaded: &Loaded, state_dir: &Path, stop: CancellationToken) -> a
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(loaded: Loaded, state_dir: &Path, mut lock: StateLock) -> anyhow::Result<ExitCode> {
+pub async fn run(loaded: Loaded, source: Source, state_dir: &Path, mut lock: StateLock) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let signals = shutdown::Signals::install().context("catching signals")?;
     let reloads = signals.reloads();
@@ -81,10 +84,11 @@ pub async fn run(loaded: Loaded, state_dir: &Path, mut lock: StateLock) -> anyho
     let mut supervisor = Supervisor::new();
     let control = control_socket(state_dir);
     let http = &work.settings.http;
-    let state = HttpState::new(handles, Arc::new(work.store.clone()), http.clone(), Arc::new(clock::now), stop.clone());
-    let listener = bind(&control, http).await?;
+    let state = HttpState::new(handles, Arc::new(work.store.clone()), http.clone(), Arc::new(clock::now), stop.clone())
+        .in_zone(work.settings.schedule.time_zone);
+    let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
-    serve(&mut supervisor, state, listener, &stop);
+    serve(&mut supervisor, state, listeners, &stop);
     let code = http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, code.as_deref());
 
@@ -99,12 +103,12 @@ pub async fn run(loaded: Loaded, state_dir: &Path, mut lock: StateLock) -> anyho
             Ok::<_, String>(())
         }
     });
-    tokio::spawn(reload(reloads, loaded, stop.clone()));
+    tokio::spawn(reload(reloads, loaded, source, stop.clone()));
     tokio::spawn(announce(manager.clone(), ready, view, stop.clone()));
     let health = supervisor.health();
     tokio::spawn(manager.clone().watch(health, stop.clone()));
     work.board.tell(What::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
-    telemetry::follow(work.board.events.subscribe());
+    tokio::spawn(log(work.board.events.subscribe()));
 
     let mut exit = ExitCode::Done;
     tokio::select! {
@@ -220,6 +224,18 @@ fn settings_view(loaded: &Loaded) -> Vec<SettingView> {
         .collect()
 }
 
+/// Puts every event into the log, with its fields and its id.
+async fn log(mut events: tokio::sync::broadcast::Receiver<Event>) {
+    use tokio::sync::broadcast::error::RecvError;
+    loop {
+        match events.recv().await {
+            Ok(event) => telemetry::tell(&event.what, &crate::work::view::words(&event.what)),
+            Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
 /// Tells the service manager when the first inventory is in, and from then on how things are.
 async fn announce(
     manager: Manager,
@@ -248,13 +264,13 @@ async fn announce(
 }
 
 /// At SIGHUP the settings are read again and checked; what needs a restart is said.
-async fn reload(mut reloads: watch::Receiver<u64>, loaded: Loaded, stop: CancellationToken) {
+async fn reload(mut reloads: watch::Receiver<u64>, loaded: Loaded, source: Source, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             changed = reloads.changed() => if changed.is_err() { return },
         }
-        match loaded.again() {
+        match source() {
             Ok(new) => {
                 let keys: Vec<&str> = crate::config::changed(&loaded, &new).iter().map(|k| k.name).collect();
                 if keys.is_empty() {

@@ -116,3 +116,9 @@ mod tests {
         assert!(b.monotonic >= a.monotonic);
     }
 }
+
+/// The machine's own name, as people reach it.
+#[must_use]
+pub fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
+}

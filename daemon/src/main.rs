@@ -6,7 +6,7 @@ use dockbeacon::{cli, clock};
 
 fn main() -> std::process::ExitCode {
     // The first call starts the monotonic clock.
-    clock::now();
+    let _started = clock::now();
     let args = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     match runtime {

@@ -121,7 +121,9 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
         LockError::Held { .. } => Failure::Busy(format!("{error}; another daemon or command works on this state folder")),
         other => Failure::Lock(other),
     })?;
-    app::run(loaded, &state_dir, lock).await.map_err(|e| Failure::Other(format!("{e:#}")))
+    let (config, options) = (cli.config.clone(), arguments(args));
+    let source = Box::new(move || config::load_with(config.as_deref(), std::env::vars(), options.clone()));
+    app::run(loaded, source, &state_dir, lock).await.map_err(|e| Failure::Other(format!("{e:#}")))
 }
 
 /// Watchtower's options of `run` as settings.
@@ -160,7 +162,7 @@ fn report(cli: &Cli, summary: &Summary, newer: bool) -> Result<ExitCode, Failure
 }
 
 fn code(summary: &Summary) -> ExitCode {
-    ExitCode::from_code(summary.code).unwrap_or(ExitCode::Failed)
+    ExitCode::from_code(summary.code)
 }
 
 fn pretty(value: &Value) -> String {

@@ -76,7 +76,7 @@ pub enum Way {
     /// By the daemon that owns the state folder.
     Daemon(Client),
     /// Here, while we hold the folder's lock.
-    Here(Box<Work>, StateLock),
+    Here(Box<Work>, #[expect(dead_code, reason = "held, not read")] StateLock),
 }
 
 impl Way {

@@ -8,6 +8,7 @@ mod yaml;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+pub use dockbeacon_core::settings::Argument;
 use dockbeacon_core::settings::{
     self, Explained, Input, Merged, Notice, RawEntry, SettingErrors, Settings, table,
 };

@@ -55,6 +55,14 @@ struct Inner {
     details: Mutex<BTreeMap<String, Detail>>,
 }
 
+impl Inner {
+    /// From API 1.42 on a stop may name its signal.
+    fn takes_stop_signal(&self) -> bool {
+        let (major, minor) = self.api.split_once('.').unwrap_or((&self.api, "0"));
+        (major.parse().unwrap_or(1), minor.parse().unwrap_or(0)) >= (1u32, 42u32)
+    }
+}
+
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Engine").field("socket", &self.inner.socket).field("api", &self.inner.api).finish()

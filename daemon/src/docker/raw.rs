@@ -47,6 +47,12 @@ impl<'a> Call<'a> {
         Self { method, path, body: None, auth: None, verb: Some(verb), what, patience }
     }
 
+    /// The same by another method: some waits are asked for by `POST`.
+    pub fn by(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
     /// The same with a body.
     pub const fn with(mut self, body: &'a Value) -> Self {
         self.body = Some(body);

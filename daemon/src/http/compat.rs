@@ -54,7 +54,7 @@ pub(super) async fn update(
         some => format!("update of containers of {} (/v1/update)", names(some)),
     };
     let wait = !images.is_empty();
-    let request = UpdateRequest { names: Vec::new(), images, wait };
+    let request = UpdateRequest { images, wait, ..UpdateRequest::default() };
     match act(&state, &caller, what, true, |actor, reply| Command::Update(actor, request, reply)).await {
         Ok(_) | Err(HttpError::NotFound(_)) => Json(Compat { status: "success".to_owned() }).into_response(),
         Err(HttpError::Busy(why)) => HttpError::BusyCompat(why).into_response(),

@@ -98,7 +98,7 @@ async fn run(
         }
         "update" => {
             let words = what("update");
-            let request = UpdateRequest { names: containers, images: Vec::new(), wait: false };
+            let request = UpdateRequest { names: containers, ..UpdateRequest::default() };
             (words, Box::new(move |actor, reply| Command::Update(actor, request, reply)))
         }
         "rollback" => {

@@ -57,12 +57,12 @@ pub(super) fn draw(
     };
     let view = state.view();
     let said = flash.is_some();
-    let ctx = PageContext { role, claimed, flash, now: (state.now)().civil, theme };
+    let ctx = PageContext { role, claimed, flash, now: (state.now)().civil, theme, time_zone: state.time_zone };
     let missing = place == Place::NotFound;
-    let (status, markup) = match page::render(place, &view, &ctx) {
+    let (status, markup) = match page::render(&place, &view, &ctx) {
         Some(markup) if !missing => (StatusCode::OK, Some(markup)),
         Some(markup) => (StatusCode::NOT_FOUND, Some(markup)),
-        None => (StatusCode::NOT_FOUND, page::render(Place::NotFound, &view, &ctx)),
+        None => (StatusCode::NOT_FOUND, page::render(&Place::NotFound, &view, &ctx)),
     };
     let mut response =
         (status, Html(markup.map(maud::Markup::into_string).unwrap_or_default())).into_response();

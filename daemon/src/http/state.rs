@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use dockbeacon_core::auth::{Tries, session_over};
 use dockbeacon_core::event::What;
 use dockbeacon_core::now::Now;
@@ -38,6 +39,8 @@ pub struct HttpState {
     pub settings: Arc<HttpSettings>,
     /// The clock.
     pub now: Clock,
+    /// For times of day on the page.
+    pub time_zone: Tz,
     /// Cancelled when the daemon stops: streams end then.
     pub shutdown: CancellationToken,
     pub(super) own: Arc<Own>,
@@ -78,7 +81,14 @@ impl HttpState {
             hashing: Semaphore::new(1),
             streams: Arc::new(Semaphore::new(STREAMS)),
         };
-        Self { handles, records, settings: Arc::new(settings), now, shutdown, own: Arc::new(own) }
+        Self { handles, records, settings: Arc::new(settings), now, time_zone: Tz::UTC, shutdown, own: Arc::new(own) }
+    }
+
+    /// The same with times of day in that zone; UTC without it.
+    #[must_use]
+    pub fn in_zone(mut self, time_zone: Tz) -> Self {
+        self.time_zone = time_zone;
+        self
     }
 
     /// The latest snapshot.

@@ -106,6 +106,7 @@ impl Queue {
                 let answer = self.press(&actor, gesture, jobs);
                 answer_to(reply, answer);
             }
+            Command::Happened(what) => self.work.board.tell(what),
             Command::Identify(_, reply) => {
                 let until = (self.work.clock)().monotonic + IDENTIFY;
                 self.work.board.state().identify_until = Some(until);

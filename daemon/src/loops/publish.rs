@@ -63,6 +63,10 @@ pub async fn run(
 }
 
 fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
+    match crate::ports::Records::password(&work.store) {
+        Ok(password) => work.board.state().claimed = password.is_some(),
+        Err(error) => tracing::warn!(%error, "whether the device is claimed could not be read"),
+    }
     let (mut status, containers, plan, updates) = view::snapshot(work);
     status.started = Some(fixed.started);
     let facts = panel_facts(work, &containers, status.waiting, &updates);

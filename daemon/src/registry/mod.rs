@@ -111,25 +111,27 @@ impl Registry {
     /// What the registries have under these references, all asked at once; each tag is asked for once, however often and
     /// in whatever spelling it is listed. A reference with a digest is asked for by it.
     pub async fn heads(&self, refs: &BTreeSet<ImageRef>) -> BTreeMap<ImageRef, Result<Head, RegistryError>> {
-        let mut registries: BTreeMap<&str, BTreeMap<String, Vec<&ImageRef>>> = BTreeMap::new();
+        // Owned, not borrowed: a future that borrows from this argument could not be spawned.
+        let mut registries: BTreeMap<String, BTreeMap<String, Vec<ImageRef>>> = BTreeMap::new();
         for image in refs {
-            let tags = registries.entry(&image.registry).or_default();
-            tags.entry(format!("{}:{}", image.repository, wanted(image))).or_default().push(image);
+            let tags = registries.entry(image.registry.clone()).or_default();
+            tags.entry(format!("{}:{}", image.repository, wanted(image))).or_default().push(image.clone());
         }
-        let answers = join_all(registries.into_values().map(|tags| async move {
-            stream::iter(tags.into_values())
-                .map(|same| async move {
-                    let answer = match same.first() {
-                        Some(image) => self.head(image).await,
-                        None => return Vec::new(),
-                    };
-                    same.into_iter().map(|image| (image.clone(), answer.clone())).collect::<Vec<_>>()
-                })
-                .buffer_unordered(AT_ONCE)
-                .collect::<Vec<_>>()
-                .await
-        }));
-        answers.await.into_iter().flatten().flatten().collect()
+        let answers = registries.into_values().map(|tags| self.heads_of_one(tags.into_values().collect()));
+        join_all(answers).await.into_iter().flatten().collect()
+    }
+
+    /// The same for one registry; each entry is one tag in all its spellings.
+    async fn heads_of_one(&self, tags: Vec<Vec<ImageRef>>) -> Vec<(ImageRef, Result<Head, RegistryError>)> {
+        let asked = tags.into_iter().map(|same| {
+            let registry = self.clone();
+            async move {
+                let Some(first) = same.first() else { return Vec::new() };
+                let answer = registry.head(first).await;
+                same.into_iter().map(|image| (image, answer.clone())).collect()
+            }
+        });
+        stream::iter(asked).buffer_unordered(AT_ONCE).concat().await
     }
 
     /// What a digest is for this platform. Two or three requests, so only for candidates.

@@ -190,10 +190,6 @@ impl Board {
         };
         drop(state);
         if before != (up, true) {
-            match &event {
-                What::EngineDown { error } => tracing::error!(%error, "engine down"),
-                _ => tracing::info!(address, "engine up"),
-            }
             self.tell(event);
         }
     }

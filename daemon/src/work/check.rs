@@ -185,7 +185,6 @@ impl Work {
             let name = finding.name.as_str();
             match self.store.candidate_seen(name, target.key(), (self.clock)().civil) {
                 Ok(true) => {
-                    tracing::info!(container = name, image = finding.image, target = target.key(), reason = %finding.reason, "newer image");
                     self.board.tell(What::CandidateFound {
                         container: name.to_owned(),
                         image: finding.image.clone(),

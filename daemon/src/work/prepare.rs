@@ -47,7 +47,7 @@ impl Work {
         let Ok(reference) = ImageRef::parse(&finding.image) else { return forbid(Reason::NoReference) };
         let policy = policy(&self.settings.update, container);
         let mut facts = Facts { free: free_space(), ..Facts::default() };
-        let mut to = Version::default();
+        let to;
         let source = match target {
             Target::Registry(digest) => {
                 match self.registry.describe(&reference, digest, &inventory.engine.platform).await {

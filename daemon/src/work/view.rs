@@ -442,8 +442,29 @@ pub fn events(work: &Work) -> Vec<EventView> {
 }
 
 fn event(event: &Event) -> Option<EventView> {
-    let (mood, text, container) = match &event.what {
-        What::InventoryChanged | What::CheckStarted | What::UpdateStep { .. } | What::PanelChanged { .. } => return None,
+    if matches!(
+        event.what,
+        What::InventoryChanged | What::CheckStarted | What::UpdateStep { .. } | What::PanelChanged { .. }
+    ) {
+        return None;
+    }
+    let (mood, text, container) = tell(&event.what);
+    let container = container.to_owned();
+    Some(EventView { id: event.id, at: event.at, name: event.what.name(), mood, text, container })
+}
+
+/// An event's sentence for people.
+#[must_use]
+pub fn words(what: &What) -> String {
+    tell(what).1
+}
+
+fn tell(what: &What) -> (Mood, String, &str) {
+    match what {
+        What::InventoryChanged => (Mood::Well, "the containers changed".to_owned(), ""),
+        What::CheckStarted => (Mood::Working, "asking the registries".to_owned(), ""),
+        What::UpdateStep { container, detail, .. } => (Mood::Working, detail.clone(), container.as_str()),
+        What::PanelChanged { state } => (Mood::Well, format!("the panel shows {state}"), ""),
         What::Started { version } => (Mood::Well, format!("Dockbeacon {version} started"), ""),
         What::EngineUp { version } => (Mood::Well, format!("engine {version} answers"), ""),
         What::EngineDown { error } => (Mood::Fault, error.clone(), ""),
@@ -473,6 +494,5 @@ fn event(event: &Event) -> Option<EventView> {
         What::Gesture { gesture, did } => (Mood::Working, format!("button {gesture}: {did}"), ""),
         What::Claimed => (Mood::Well, "the device has an owner".to_owned(), ""),
         What::LoggedIn { from } => (Mood::Well, format!("somebody logged in from {from}"), ""),
-    };
-    Some(EventView { id: event.id, at: event.at, name: event.what.name(), mood, text, container: container.to_owned() })
+    }
 }

@@ -169,7 +169,7 @@ pub(in super::super) async fn update(
     Body(Which { containers }): Body<Which>,
 ) -> Result<Response, HttpError> {
     let what = format!("update of {}", names(&containers));
-    let request = UpdateRequest { names: containers, images: Vec::new(), wait: false };
+    let request = UpdateRequest { names: containers, ..UpdateRequest::default() };
     let progress =
         act(&state, &caller, what, wait, |actor, reply| Command::Update(actor, request, reply)).await?;
     Ok(answer(progress))
