@@ -59,7 +59,14 @@ fn framed(state: &str, place: &Place) -> Response {
             Place::Container(view.containers.first().map_or_else(String::new, |c| c.name.clone()))
         }
         Place::Update(_) => Place::Update(view.updates.first().map_or_else(String::new, |u| u.tx.clone())),
-        _ => place.clone(),
+        Place::Overview
+        | Place::Containers
+        | Place::Updates
+        | Place::Device
+        | Place::Settings
+        | Place::Claim
+        | Place::Login
+        | Place::NotFound => place.clone(),
     };
     match page::render(&place, &view, &ctx).or_else(|| page::render(&Place::NotFound, &view, &ctx)) {
         Some(markup) => Html(markup.into_string()).into_response(),
