@@ -16,6 +16,14 @@ use tempfile::TempDir;
 use crate::image::{BuiltImage, INDEX, ImageSpec, MANIFEST, index};
 use crate::sandbox::{free_port, locked};
 
+/// Ends with the registry's status if that ends first.
+const WRAPPER: &str = r#"
+command -v docker-registry >/dev/null || { echo "docker-registry is missing; install that package" >&2; exit 127; }
+docker-registry serve "$1" <&- & registry=$!
+{ cat >/dev/null; kill -KILL "$registry"; } <&0 >/dev/null 2>&1 &
+wait "$registry"
+"#;
+
 /// How a registry shall be.
 #[derive(Debug, Clone, Default)]
 pub struct RegistryOptions {
@@ -115,11 +123,11 @@ impl Registry {
         }
         std::fs::write(folder.path().join("config.yml"), config)?;
         let errors = std::fs::File::create(folder.path().join("errors"))?;
-        let mut child = Command::new("docker-registry")
-            .arg("serve")
+        // Ends with its standard input, so also when the test is killed.
+        let mut child = Command::new("bash")
+            .args(["-c", WRAPPER, "registry"])
             .arg(folder.path().join("config.yml"))
-            .env_remove("OTEL_TRACES_EXPORTER")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(errors)
             .spawn()
@@ -265,7 +273,7 @@ impl Registry {
 
     /// Stops it before its time; the address then refuses.
     pub fn stop(&mut self) {
-        let _ = self.child.kill();
+        // `wait` closes the standard input first, which ends it.
         let _ = self.child.wait();
     }
 }
