@@ -46,9 +46,11 @@ pub type Source = Box<dyn Fn() -> Result<Loaded, crate::config::ConfigError> + S
 /// # Errors
 /// When the store or the registry client cannot be made.
 pub fn assemble(loaded: &Loaded, state_dir: &Path, stop: CancellationToken) -> anyhow::Result<Work> {
-    let store = Store::open(state_dir).with_context(|| format!("opening the store in {}", state_dir.display()))?;
+    let store =
+        Store::open(state_dir).with_context(|| format!("opening the store in {}", state_dir.display()))?;
     let settings = Arc::new(loaded.settings.clone());
-    let registry = Registry::new(&settings.registry, Arc::new(clock::now)).context("preparing to ask registries")?;
+    let registry =
+        Registry::new(&settings.registry, Arc::new(clock::now)).context("preparing to ask registries")?;
     let board = Board::new(settings.update.clone(), store.clone());
     {
         let mut state = board.state();
@@ -62,7 +64,12 @@ pub fn assemble(loaded: &Loaded, state_dir: &Path, stop: CancellationToken) -> a
 ///
 /// # Errors
 /// When it cannot start.
-pub async fn run(loaded: Loaded, source: Source, state_dir: &Path, mut lock: StateLock) -> anyhow::Result<ExitCode> {
+pub async fn run(
+    loaded: Loaded,
+    source: Source,
+    state_dir: &Path,
+    mut lock: StateLock,
+) -> anyhow::Result<ExitCode> {
     let stop = CancellationToken::new();
     let signals = shutdown::Signals::install().context("catching signals")?;
     let reloads = signals.reloads();
@@ -77,25 +84,36 @@ pub async fn run(loaded: Loaded, source: Source, state_dir: &Path, mut lock: Sta
     let (panel_out, panel_state) = watch::channel(PanelState::default());
     let (ready_out, ready) = watch::channel(false);
     let (commands, queue) = mpsc::channel(QUEUE);
-    let handles = Handles { view: view.clone(), events: work.board.events.clone(), commands: commands.clone() };
+    let handles =
+        Handles { view: view.clone(), events: work.board.events.clone(), commands: commands.clone() };
     let (lamps, _why) = panel::choose_driver(work.settings.panel.driver);
-    let fixed = Fixed { settings: settings_view(&loaded), driver: lamps.driver(), started: clock::now().civil };
+    let fixed =
+        Fixed { settings: settings_view(&loaded), driver: lamps.driver(), started: clock::now().civil };
 
     let mut supervisor = Supervisor::new();
     let control = control_socket(state_dir);
     let http = &work.settings.http;
-    let state = HttpState::new(handles, Arc::new(work.store.clone()), http.clone(), Arc::new(clock::now), stop.clone())
-        .in_zone(work.settings.schedule.time_zone);
+    let state = HttpState::new(
+        handles,
+        Arc::new(work.store.clone()),
+        http.clone(),
+        Arc::new(clock::now),
+        stop.clone(),
+    )
+    .in_zone(work.settings.schedule.time_zone);
     let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
     serve(&mut supervisor, state, listeners, &stop);
-    let code = http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
+    let code =
+        http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, code.as_deref());
 
     supervisor.spawn("inventory", PATIENCE, |p| loops::inventory::run(work.clone(), ready_out, p));
-    supervisor.spawn("publish", PATIENCE, |p| loops::publish::run(work.clone(), fixed, view_out, panel_out, p));
+    supervisor
+        .spawn("publish", PATIENCE, |p| loops::publish::run(work.clone(), fixed, view_out, panel_out, p));
     supervisor.spawn("commands", JOB_PATIENCE, |p| loops::commands::run(work.clone(), queue, p));
-    supervisor.spawn("schedule", PATIENCE, |p| loops::schedule::run(work.clone(), commands, ready.clone(), p));
+    supervisor
+        .spawn("schedule", PATIENCE, |p| loops::schedule::run(work.clone(), commands, ready.clone(), p));
     supervisor.spawn("panel", PATIENCE, |p| {
         let stop = stop.clone();
         async move {
@@ -196,7 +214,10 @@ fn control_socket(state_dir: &Path) -> PathBuf {
 
 /// Says where the page is, and the claim code: on standard error, where a person who starts it by hand looks, and where the
 /// journal takes it from.
-#[expect(clippy::print_stderr, reason = "the code must not become a field of a log that is shipped elsewhere")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the code must not become a field of a log that is shipped elsewhere"
+)]
 fn greet(http: &HttpSettings, code: Option<&str>) {
     if !http.enabled {
         return;
@@ -276,7 +297,10 @@ async fn reload(mut reloads: watch::Receiver<u64>, loaded: Loaded, source: Sourc
                 if keys.is_empty() {
                     tracing::info!("the settings are as before");
                 } else {
-                    tracing::warn!(keys = keys.join(", "), "settings changed; they take effect at the next start (`systemctl restart dockbeacon`)");
+                    tracing::warn!(
+                        keys = keys.join(", "),
+                        "settings changed; they take effect at the next start (`systemctl restart dockbeacon`)"
+                    );
                 }
             }
             Err(error) => tracing::error!(%error, "the settings are not valid; those in force stay"),

@@ -52,7 +52,12 @@ impl Client {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response<Incoming>, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response<Incoming>, Failure> {
         let busy = |why: String| {
             Failure::Busy(format!(
                 "the daemon that owns the state folder cannot be asked ({}: {why}); run this as root or as a member of the group dockbeacon, or see `systemctl status dockbeacon`",
@@ -60,8 +65,9 @@ impl Client {
             ))
         };
         let stream = UnixStream::connect(&self.socket).await.map_err(|e| busy(e.to_string()))?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| busy(e.to_string()))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| busy(e.to_string()))?;
         tokio::spawn(connection);
         let request = Request::builder()
             .method(method)
@@ -76,11 +82,16 @@ impl Client {
 
 async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Failure> {
     let status = response.status();
-    let bytes = response.into_body().collect().await.map_err(|e| Failure::Other(format!("the daemon hung up: {e}")))?;
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .map_err(|e| Failure::Other(format!("the daemon hung up: {e}")))?;
     let bytes = bytes.to_bytes();
     if status.is_success() {
-        return serde_json::from_slice(&bytes)
-            .map_err(|e| Failure::Other(format!("the daemon's answer is not understood ({e}); is it of another version?")));
+        return serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::Other(format!("the daemon's answer is not understood ({e}); is it of another version?"))
+        });
     }
     let error: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let text = |pointer: &str| error.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();

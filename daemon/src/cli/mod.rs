@@ -46,7 +46,9 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Cmd::Man => {
             let mut text = Vec::new();
-            clap_mangen::Man::new(Cli::command()).render(&mut text).map_err(|e| Failure::Other(e.to_string()))?;
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut text)
+                .map_err(|e| Failure::Other(e.to_string()))?;
             print(&String::from_utf8_lossy(&text))
         }
         Cmd::Version => print(concat!("dockbeacon ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -116,9 +118,12 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
         let way = Way::open(&loaded, &state_dir).await?;
         return report(cli, &way.update(&[]).await?, false);
     }
-    let _telemetry = telemetry::Telemetry::init(&loaded.settings.log.level).map_err(|e| Failure::Other(e.to_string()))?;
+    let _telemetry =
+        telemetry::Telemetry::init(&loaded.settings.log.level).map_err(|e| Failure::Other(e.to_string()))?;
     let lock = lock::take(&state_dir).map_err(|error| match error {
-        LockError::Held { .. } => Failure::Busy(format!("{error}; another daemon or command works on this state folder")),
+        LockError::Held { .. } => {
+            Failure::Busy(format!("{error}; another daemon or command works on this state folder"))
+        }
         other => Failure::Lock(other),
     })?;
     let (config, options) = (cli.config.clone(), arguments(args));

@@ -21,7 +21,8 @@ pub fn config(loaded: &Loaded, as_json: bool) -> String {
         let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
         return pretty(&json!({ "settings": settings, "notices": notices }));
     }
-    let rows: Vec<[&str; 3]> = loaded.explained.iter().map(|e| [e.key, e.value.as_str(), e.origin.as_str()]).collect();
+    let rows: Vec<[&str; 3]> =
+        loaded.explained.iter().map(|e| [e.key, e.value.as_str(), e.origin.as_str()]).collect();
     let mut text = table(["SETTING", "VALUE", "FROM"], &rows);
     for notice in &loaded.notices {
         let _ = writeln!(text, "note: {notice}");
@@ -32,7 +33,8 @@ pub fn config(loaded: &Loaded, as_json: bool) -> String {
 /// `plan`.
 pub fn plan(plan: &PlanView) -> String {
     if plan.entries.is_empty() {
-        return "no containers: nothing to plan. Start one with `docker run` or `docker compose up -d`.\n".to_owned();
+        return "no containers: nothing to plan. Start one with `docker run` or `docker compose up -d`.\n"
+            .to_owned();
     }
     let versions: Vec<(String, String)> = plan
         .entries
@@ -64,8 +66,13 @@ pub fn status(status: &Status, containers: &[ContainerView]) -> String {
     for notice in &status.notices {
         let _ = writeln!(text, "note: {notice}");
     }
-    let _ = writeln!(text, "engine {} (API {}) at {}", status.engine.version, status.engine.api_version, status.engine.address);
-    let checked = status.last_check.map_or("never".to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string());
+    let _ = writeln!(
+        text,
+        "engine {} (API {}) at {}",
+        status.engine.version, status.engine.api_version, status.engine.address
+    );
+    let checked =
+        status.last_check.map_or("never".to_owned(), |t| t.format("%Y-%m-%d %H:%M:%S UTC").to_string());
     let _ = writeln!(text, "last check: {checked}; {}", status.schedule);
     if let Some(until) = status.paused_until {
         let _ = writeln!(text, "automatic updates are paused until {}", until.format("%Y-%m-%d %H:%M UTC"));
@@ -75,7 +82,15 @@ pub fn status(status: &Status, containers: &[ContainerView]) -> String {
     }
     let rows: Vec<[&str; 5]> = containers
         .iter()
-        .map(|c| [c.name.as_str(), c.status.as_str(), c.version.name.as_str(), c.policy.as_str(), c.reason.text.as_str()])
+        .map(|c| {
+            [
+                c.name.as_str(),
+                c.status.as_str(),
+                c.version.name.as_str(),
+                c.policy.as_str(),
+                c.reason.text.as_str(),
+            ]
+        })
         .collect();
     let _ = write!(text, "\n{}", table(["CONTAINER", "STATE", "VERSION", "POLICY", "NEXT"], &rows));
     text

@@ -94,7 +94,9 @@ impl Way {
                 work.patience = Some(PATIENCE);
                 Ok(Self::Here(Box::new(work), lock))
             }
-            Err(LockError::Held { control_socket: Some(socket), .. }) => Ok(Self::Daemon(Client::new(&socket))),
+            Err(LockError::Held { control_socket: Some(socket), .. }) => {
+                Ok(Self::Daemon(Client::new(&socket)))
+            }
             Err(error @ LockError::Held { .. }) => Err(Failure::Busy(error.to_string())),
             Err(error) => Err(Failure::Lock(error)),
         }
@@ -102,7 +104,9 @@ impl Way {
 
     pub async fn check(&self, names: &[String]) -> Result<Summary, Failure> {
         match self {
-            Self::Daemon(client) => client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await,
+            Self::Daemon(client) => {
+                client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await
+            }
             Self::Here(work, _) => {
                 let checked = work.check(names).await?;
                 Ok(checked.summary())
@@ -120,7 +124,9 @@ impl Way {
     pub async fn update(&self, names: &[String]) -> Result<Summary, Failure> {
         self.with_progress(async {
             match self {
-                Self::Daemon(client) => client.post("/api/v1/update?wait=true", &json!({ "containers": names })).await,
+                Self::Daemon(client) => {
+                    client.post("/api/v1/update?wait=true", &json!({ "containers": names })).await
+                }
                 Self::Here(work, _) => Ok(work.update(&person(), &run_of(names)).await?),
             }
         })
@@ -129,7 +135,9 @@ impl Way {
 
     pub async fn approve(&self, names: &[String]) -> Result<Summary, Failure> {
         match self {
-            Self::Daemon(client) => client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await,
+            Self::Daemon(client) => {
+                client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await
+            }
             Self::Here(work, _) => {
                 work.check(names).await?;
                 work.look_closer().await?;
@@ -142,7 +150,9 @@ impl Way {
     pub async fn roll_back(&self, name: &str) -> Result<Summary, Failure> {
         self.with_progress(async {
             match self {
-                Self::Daemon(client) => client.post("/api/v1/rollback?wait=true", &json!({ "container": name })).await,
+                Self::Daemon(client) => {
+                    client.post("/api/v1/rollback?wait=true", &json!({ "container": name })).await
+                }
                 Self::Here(work, _) => Ok(work.roll_back(&person(), name).await?),
             }
         })

@@ -76,7 +76,12 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, `TimedOut` (the engine goes on trying by itself).
-    pub async fn stop(&self, id: &str, wait: Option<Duration>, signal: Option<&str>) -> Result<(), EngineError> {
+    pub async fn stop(
+        &self,
+        id: &str,
+        wait: Option<Duration>,
+        signal: Option<&str>,
+    ) -> Result<(), EngineError> {
         let (mut query, grace) = match wait {
             Some(wait) => (format!("?t={}", wait.as_secs()), wait),
             None => (String::new(), self.own_stop_timeout(id).await?),
@@ -99,19 +104,26 @@ impl Engine {
     /// An engine before API 1.42 takes no signal with a stop: it is sent first, and the stop comes when its time is over.
     async fn stop_by_signal(&self, id: &str, signal: &str, grace: Duration) -> Result<(), EngineError> {
         let path = format!("/containers/{}/kill?signal={}", encode(id), encode(signal));
-        match self.call(Call::change(Method::POST, "kill", path, format!("sending {signal} to {id}"), ASK)).await {
+        match self
+            .call(Call::change(Method::POST, "kill", path, format!("sending {signal} to {id}"), ASK))
+            .await
+        {
             // It does not run, so there is nothing to signal.
             Ok(_) | Err(EngineError::Conflict(_)) => {}
             Err(error) => return Err(error),
         }
         let path = format!("/containers/{}/wait?condition=not-running", encode(id));
         let what = format!("waiting until {id} has stopped");
-        match tokio::time::timeout(grace, self.call(Call::get(path, what.clone(), grace).by(Method::POST))).await {
+        match tokio::time::timeout(grace, self.call(Call::get(path, what.clone(), grace).by(Method::POST)))
+            .await
+        {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(EngineError::TimedOut { .. })) | Err(_) => {
                 let path = format!("/containers/{}/stop?t=0", encode(id));
                 let patience = Duration::from_secs(60);
-                self.call(Call::change(Method::POST, "stop", path, format!("stopping {id}"), patience)).await.map(|_| ())
+                self.call(Call::change(Method::POST, "stop", path, format!("stopping {id}"), patience))
+                    .await
+                    .map(|_| ())
             }
             Ok(Err(error)) => Err(error),
         }

@@ -57,7 +57,8 @@ pub(super) fn draw(
     };
     let view = state.view();
     let said = flash.is_some();
-    let ctx = PageContext { role, claimed, flash, now: (state.now)().civil, theme, time_zone: state.time_zone };
+    let ctx =
+        PageContext { role, claimed, flash, now: (state.now)().civil, theme, time_zone: state.time_zone };
     let missing = place == Place::NotFound;
     let (status, markup) = match page::render(&place, &view, &ctx) {
         Some(markup) if !missing => (StatusCode::OK, Some(markup)),

@@ -81,7 +81,15 @@ impl HttpState {
             hashing: Semaphore::new(1),
             streams: Arc::new(Semaphore::new(STREAMS)),
         };
-        Self { handles, records, settings: Arc::new(settings), now, time_zone: Tz::UTC, shutdown, own: Arc::new(own) }
+        Self {
+            handles,
+            records,
+            settings: Arc::new(settings),
+            now,
+            time_zone: Tz::UTC,
+            shutdown,
+            own: Arc::new(own),
+        }
     }
 
     /// The same with times of day in that zone; UTC without it.

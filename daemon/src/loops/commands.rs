@@ -23,7 +23,11 @@ const IDENTIFY: Duration = Duration::from_secs(15);
 const PRESS_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
 /// Runs until the shutdown; jobs that are under way then are brought to a safe place first.
-pub async fn run(work: Work, mut commands: mpsc::Receiver<Command>, progress: Progress) -> Result<(), String> {
+pub async fn run(
+    work: Work,
+    mut commands: mpsc::Receiver<Command>,
+    progress: Progress,
+) -> Result<(), String> {
     let mut work = work;
     work.progress = Some(progress.clone());
     let queue = Queue { work: work.clone(), turn: Arc::default() };
@@ -34,7 +38,9 @@ pub async fn run(work: Work, mut commands: mpsc::Receiver<Command>, progress: Pr
         let turn = Arc::clone(&queue.turn).lock_owned().await;
         jobs.spawn(async move {
             match queue.work.recover().await {
-                Ok(ends) if !ends.is_empty() => tracing::info!(count = ends.len(), "interrupted updates are at their end"),
+                Ok(ends) if !ends.is_empty() => {
+                    tracing::info!(count = ends.len(), "interrupted updates are at their end")
+                }
                 Ok(_) | Err(Interrupted::Stopping) => {}
                 Err(error) => tracing::error!(%error, "an interrupted update could not be ended"),
             }
@@ -125,7 +131,9 @@ impl Queue {
         let _turn = if request.wait {
             self.turn.lock().await
         } else {
-            self.turn.try_lock().map_err(|_| Refusal::Busy("another run is under way; ask again when it is over".to_owned()))?
+            self.turn.try_lock().map_err(|_| {
+                Refusal::Busy("another run is under way; ask again when it is over".to_owned())
+            })?
         };
         self.work.update(actor, request).await.map_err(refusal)
     }
@@ -148,7 +156,12 @@ impl Queue {
         let queue = self.clone();
         let actor = actor.clone();
         jobs.spawn(async move {
-            let request = UpdateRequest { wait: true, only_approved: true, names: approved, ..UpdateRequest::default() };
+            let request = UpdateRequest {
+                wait: true,
+                only_approved: true,
+                names: approved,
+                ..UpdateRequest::default()
+            };
             match queue.update(&actor, &request).await {
                 Ok(summary) => tracing::info!(code = summary.code, "{}", summary.message),
                 Err(refusal) => tracing::warn!(%refusal, "the approved update did not take place"),
@@ -180,7 +193,10 @@ impl Queue {
                 Err(Refusal::Conflict(format!("a press does {}", meant.words())))
             }
         };
-        let name = serde_json::to_value(gesture).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+        let name = serde_json::to_value(gesture)
+            .ok()
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default();
         let did = done.as_ref().map_or_else(ToString::to_string, |s| s.message.clone());
         self.work.board.tell(What::Gesture { gesture: name, did });
         done

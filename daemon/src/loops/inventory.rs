@@ -40,7 +40,12 @@ pub async fn run(work: Work, ready: watch::Sender<bool>, progress: Progress) -> 
 }
 
 /// Lists and follows the events until the engine goes away.
-async fn follow(work: &Work, ready: &watch::Sender<bool>, progress: &Progress, wait: &mut Duration) -> EngineError {
+async fn follow(
+    work: &Work,
+    ready: &watch::Sender<bool>,
+    progress: &Progress,
+    wait: &mut Duration,
+) -> EngineError {
     let engine = match work.engine().await {
         Ok(engine) => engine,
         Err(error) => return error,

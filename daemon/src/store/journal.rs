@@ -24,16 +24,13 @@ impl Store {
             return Ok(());
         }
         self.durably(|c| {
-            let batch = c.unchecked_transaction()?;
-            batch
-                .prepare_cached("INSERT INTO journal_tx (tx) VALUES (?1) ON CONFLICT DO NOTHING")?
+            c.prepare_cached("INSERT INTO journal_tx (tx) VALUES (?1) ON CONFLICT DO NOTHING")?
                 .execute([tx])?;
+            let mut insert = c.prepare_cached("INSERT INTO journal (tx, at, record) VALUES (?1, ?2, ?3)")?;
             for record in records {
-                batch
-                    .prepare_cached("INSERT INTO journal (tx, at, record) VALUES (?1, ?2, ?3)")?
-                    .execute(params![tx, to_micros(at), record])?;
+                insert.execute(params![tx, to_micros(at), record])?;
             }
-            batch.commit()
+            Ok(())
         })
     }
 

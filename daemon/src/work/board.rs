@@ -123,7 +123,9 @@ impl Board {
         let policies = self.policies(&inventory);
         let findings = policies
             .iter()
-            .map(|(container, policy)| candidate::finding(container, policy, &inventory, &state.remote, &known))
+            .map(|(container, policy)| {
+                candidate::finding(container, policy, &inventory, &state.remote, &known)
+            })
             .collect();
         let plan = plan::plan(findings, &inventory);
         if requested.is_empty() {
@@ -144,9 +146,10 @@ impl Board {
     /// Tells the world that something happened, and keeps it.
     pub fn tell(&self, what: What) {
         let at = crate::clock::now().civil;
-        let id = match serde_json::to_string(&what).map_err(|e| e.to_string()).and_then(|json| {
-            self.store.event_add(at, &json).map_err(|e| e.to_string())
-        }) {
+        let id = match serde_json::to_string(&what)
+            .map_err(|e| e.to_string())
+            .and_then(|json| self.store.event_add(at, &json).map_err(|e| e.to_string()))
+        {
             Ok(id) => id,
             Err(error) => {
                 tracing::warn!(%error, "an event could not be kept");

@@ -146,7 +146,8 @@ impl Work {
             let platform = state.inventory.as_ref().map(|i| i.engine.platform.clone()).unwrap_or_default();
             let mut targets = BTreeSet::new();
             for finding in &state.plan.entries {
-                if let (Some(Target::Registry(digest)), Ok(reference)) = (&finding.target, ImageRef::parse(&finding.image))
+                if let (Some(Target::Registry(digest)), Ok(reference)) =
+                    (&finding.target, ImageRef::parse(&finding.image))
                     && !state.versions.contains_key(digest.as_str())
                 {
                     targets.insert((reference, digest.clone()));
@@ -166,11 +167,17 @@ impl Work {
                 Ok(remote) => {
                     let built = remote.created.map(|t| t.to_rfc3339());
                     let target = Target::Registry(digest.clone());
-                    let version =
-                        version::of_remote(remote.version.as_deref(), built.as_deref(), Some(&reference), &target);
+                    let version = version::of_remote(
+                        remote.version.as_deref(),
+                        built.as_deref(),
+                        Some(&reference),
+                        &target,
+                    );
                     self.board.state().versions.insert(digest.as_str().to_owned(), version);
                 }
-                Err(error) => tracing::warn!(image = %reference, %error, "cannot read the new image's description"),
+                Err(error) => {
+                    tracing::warn!(image = %reference, %error, "cannot read the new image's description")
+                }
             }
         }
     }
@@ -188,7 +195,14 @@ impl Work {
                     self.board.tell(What::CandidateFound {
                         container: name.to_owned(),
                         image: finding.image.clone(),
-                        digest: target.key().split(':').next_back().unwrap_or_default().chars().take(12).collect(),
+                        digest: target
+                            .key()
+                            .split(':')
+                            .next_back()
+                            .unwrap_or_default()
+                            .chars()
+                            .take(12)
+                            .collect(),
                     });
                 }
                 Ok(false) => {}

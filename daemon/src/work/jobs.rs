@@ -44,7 +44,9 @@ impl JobError {
     pub const fn exit(&self) -> ExitCode {
         match self {
             Self::Engine(_) | Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
-            Self::Interrupted(Interrupted::Stopping) | Self::NotFound(_) | Self::Conflict(_) => ExitCode::Failed,
+            Self::Interrupted(Interrupted::Stopping) | Self::NotFound(_) | Self::Conflict(_) => {
+                ExitCode::Failed
+            }
         }
     }
 }
@@ -118,7 +120,9 @@ impl Work {
                 return Err(Interrupted::Stopping.into());
             }
             let cause = format!("{} ({})", finding.reason, actor.way);
-            if let Some((tx, outcome, message)) = self.move_one(finding, Kind::Update, &cause, &mut tally).await? {
+            if let Some((tx, outcome, message)) =
+                self.move_one(finding, Kind::Update, &cause, &mut tally).await?
+            {
                 tally.add(&tx, outcome, message);
             }
         }
@@ -170,14 +174,21 @@ impl Work {
             tally.add(&tx, outcome, message);
         }
         let inventory = self.look_closer().await?;
-        let container = inventory
-            .by_name(name)
-            .ok_or_else(|| JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them")))?;
+        let container = inventory.by_name(name).ok_or_else(|| {
+            JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them"))
+        })?;
         let generations = self.store.generations(name).map_err(|e| JobError::Conflict(e.to_string()))?;
         let previous = generations
             .iter()
-            .find(|g| g.image_id != container.image_id.as_str() && inventory.images.iter().any(|i| i.id.as_str() == g.image_id))
-            .ok_or_else(|| JobError::NotFound(format!("no earlier image of {name} is kept, so there is nothing to go back to")))?;
+            .find(|g| {
+                g.image_id != container.image_id.as_str()
+                    && inventory.images.iter().any(|i| i.id.as_str() == g.image_id)
+            })
+            .ok_or_else(|| {
+                JobError::NotFound(format!(
+                    "no earlier image of {name} is kept, so there is nothing to go back to"
+                ))
+            })?;
         let image = ImageId::new(previous.image_id.clone()).map_err(|e| JobError::Conflict(e.to_string()))?;
         let finding = Finding {
             name: container.name.clone(),
@@ -189,7 +200,9 @@ impl Work {
         };
         let left = Self::running_version(&inventory, &container.name);
         let cause = format!("going back, asked for by {}", actor.way);
-        if let Some((tx, outcome, message)) = self.move_one(&finding, Kind::Rollback, &cause, &mut tally).await? {
+        if let Some((tx, outcome, message)) =
+            self.move_one(&finding, Kind::Rollback, &cause, &mut tally).await?
+        {
             // What was left is not taken again by itself: the registry still has it.
             if outcome == Outcome::Updated && !left.digest.is_empty() {
                 let why = format!("you put it back ({})", actor.way);
@@ -208,10 +221,17 @@ impl Work {
     ///
     /// # Errors
     /// When one does not wait, or the plan is not the one that was seen.
-    pub fn approve(&self, actor: &Actor, names: &[String], fingerprint: Option<&str>) -> Result<Vec<String>, JobError> {
+    pub fn approve(
+        &self,
+        actor: &Actor,
+        names: &[String],
+        fingerprint: Option<&str>,
+    ) -> Result<Vec<String>, JobError> {
         let plan = self.board.state().plan.clone();
         if fingerprint.is_some_and(|f| f != plan.fingerprint) {
-            return Err(JobError::Conflict("the plan has changed since you saw it; look again, then approve".to_owned()));
+            return Err(JobError::Conflict(
+                "the plan has changed since you saw it; look again, then approve".to_owned(),
+            ));
         }
         let waiting: Vec<&Finding> = plan.entries.iter().filter(|f| f.action == Action::Approve).collect();
         let mut approved = Vec::new();
@@ -248,7 +268,8 @@ impl Work {
     pub fn pause(&self, actor: &Actor, length: Duration) -> Result<Summary, JobError> {
         let length = TimeDelta::from_std(length).unwrap_or(TimeDelta::MAX);
         let until = (self.clock)().civil.checked_add_signed(length);
-        let until = until.ok_or_else(|| JobError::Conflict("that is too long; say for example 24h".to_owned()))?;
+        let until =
+            until.ok_or_else(|| JobError::Conflict("that is too long; say for example 24h".to_owned()))?;
         self.store
             .meta_set(PAUSED_UNTIL, &until.to_rfc3339())
             .map_err(|e| JobError::Conflict(format!("the pause could not be kept: {e}")))?;
@@ -284,7 +305,9 @@ impl Work {
                 if inventory.by_name(name).is_some() || names::parse(name).is_some() {
                     Ok(name.to_owned())
                 } else {
-                    Err(JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them")))
+                    Err(JobError::NotFound(format!(
+                        "there is no container {name}; `dockbeacon status` lists them"
+                    )))
                 }
             })
             .collect()
@@ -293,7 +316,9 @@ impl Work {
 
 /// Watchtower's `image=` compares names without tags; with a tag it must be that one.
 fn is_image(finding: &Finding, asked: &str) -> bool {
-    let (Ok(own), Ok(asked_ref)) = (ImageRef::parse(&finding.image), ImageRef::parse(asked)) else { return false };
+    let (Ok(own), Ok(asked_ref)) = (ImageRef::parse(&finding.image), ImageRef::parse(asked)) else {
+        return false;
+    };
     let tag_given = asked.rsplit('/').next().is_some_and(|last| last.contains(':'));
     own.name() == asked_ref.name() && (!tag_given || own.tag == asked_ref.tag)
 }

@@ -53,9 +53,15 @@ impl Work {
                 match self.registry.describe(&reference, digest, &inventory.engine.platform).await {
                     Ok(remote) => {
                         facts.download = Some(remote.download_size);
-                        facts.offered_instead = remote.platform_ok.clone().err().map(|offered| offered.join(", "));
+                        facts.offered_instead =
+                            remote.platform_ok.clone().err().map(|offered| offered.join(", "));
                         let built = remote.created.map(|t| t.to_rfc3339());
-                        to = version::of_remote(remote.version.as_deref(), built.as_deref(), Some(&reference), target);
+                        to = version::of_remote(
+                            remote.version.as_deref(),
+                            built.as_deref(),
+                            Some(&reference),
+                            target,
+                        );
                     }
                     Err(error) => return forbid(Reason::CheckFailed { error: error.to_string() }),
                 }
@@ -81,7 +87,8 @@ impl Work {
         };
         let reference_before = engine.inspect_image(reference.as_written()).await?.and_then(|i| image_id(&i));
         let own_timeout = inspect.pointer("/Config/StopTimeout").and_then(Value::as_u64).is_some();
-        let stop_timeout = policy.stop_timeout.or((!own_timeout).then_some(self.settings.update.stop_timeout));
+        let stop_timeout =
+            policy.stop_timeout.or((!own_timeout).then_some(self.settings.update.stop_timeout));
         let from = version_of(&inventory, &container.image_id, &reference);
         let (from, to) = version::told_apart(from, to);
         Ok(TxPlan {

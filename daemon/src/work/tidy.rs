@@ -39,7 +39,8 @@ impl Work {
             generations.into_iter().partition(|g| Some(g.image_id.as_str()) == now_running);
         for generation in current.into_iter().chain(earlier.into_iter().skip(keep)) {
             let is_current = Some(generation.image_id.as_str()) == now_running;
-            let let_go = self.let_go(engine, &generation.image_id, &generation.kept_tag, plan.cleanup && !is_current);
+            let let_go =
+                self.let_go(engine, &generation.image_id, &generation.kept_tag, plan.cleanup && !is_current);
             if let Err(error) = let_go.await {
                 tracing::warn!(container = name, image = generation.image_id, %error, "an earlier image stays");
             }
@@ -52,7 +53,13 @@ impl Work {
 
     /// Takes our tag off, and with `cleanup` the registry's digests too, one by one: the last one deletes the image, unless
     /// a container uses it.
-    async fn let_go(&self, engine: &Engine, image: &str, kept_tag: &str, cleanup: bool) -> Result<(), EngineError> {
+    async fn let_go(
+        &self,
+        engine: &Engine,
+        image: &str,
+        kept_tag: &str,
+        cleanup: bool,
+    ) -> Result<(), EngineError> {
         let Some(inspect) = engine.inspect_image(image).await? else { return Ok(()) };
         let strings = |key: &str| -> Vec<String> {
             let list = inspect.get(key).and_then(Value::as_array);

@@ -132,18 +132,14 @@ impl Work {
         )?;
         let old = old.as_ref().and_then(seen);
         let successor = successor.as_ref().and_then(seen).filter(|s| s.id != *tx.old_id());
-        let ours = |id: &ContainerId| {
-            [&old, &successor].into_iter().flatten().any(|s| s.id == *id)
-        };
+        let ours = |id: &ContainerId| [&old, &successor].into_iter().flatten().any(|s| s.id == *id);
         let foreign = holder
             .as_ref()
             .and_then(seen)
             .filter(|s| s.name == plan.name.as_str() && !ours(&s.id))
             .map(|s| Foreign { id: s.id, up: s.up });
-        let new_image_used = inventory
-            .containers
-            .iter()
-            .any(|c| !ours(&c.id) && tx.new_image.as_ref() == Some(&c.image_id));
+        let new_image_used =
+            inventory.containers.iter().any(|c| !ours(&c.id) && tx.new_image.as_ref() == Some(&c.image_id));
         Ok(World {
             old,
             successor,
@@ -168,7 +164,9 @@ impl Work {
                     self.wait_for_engine(begun, &error).await?;
                     continue;
                 }
-                Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
+                Err(EngineError::NotFound(why))
+                    if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) =>
+                {
                     Answer::Gone { why }
                 }
                 Err(error) => Answer::Failed { why: error.to_string() },
@@ -208,7 +206,9 @@ impl Work {
                 engine.stop(id.as_str(), wait, plan.stop_signal.as_deref()).await?;
             }
             Act::RestartOff { id } => {
-                engine.set_restart_policy(id.as_str(), &json!({"Name": "no", "MaximumRetryCount": 0})).await?;
+                engine
+                    .set_restart_policy(id.as_str(), &json!({"Name": "no", "MaximumRetryCount": 0}))
+                    .await?;
             }
             Act::RestartBack { id } => engine.set_restart_policy(id.as_str(), &plan.old_restart).await?,
             Act::Rename { id, to } => rename(&engine, id, to).await?,
@@ -228,7 +228,12 @@ impl Work {
         Ok(Answer::Done)
     }
 
-    async fn bring_image(&self, engine: &Engine, tx: &Tx, story: &mut Story<'_>) -> Result<Answer, EngineError> {
+    async fn bring_image(
+        &self,
+        engine: &Engine,
+        tx: &Tx,
+        story: &mut Story<'_>,
+    ) -> Result<Answer, EngineError> {
         let reference = &tx.plan.reference;
         let name = match &tx.plan.source {
             Source::Local { image } => image.as_str().to_owned(),
@@ -246,7 +251,8 @@ impl Work {
             }
         };
         let id = engine.inspect_image(&name).await?.as_ref().and_then(image_id);
-        id.map(|id| Answer::Image { id }).ok_or_else(|| EngineError::NotFound(format!("{name} is not on this machine")))
+        id.map(|id| Answer::Image { id })
+            .ok_or_else(|| EngineError::NotFound(format!("{name} is not on this machine")))
     }
 
     async fn inspect(&self, id: &ContainerId) -> Result<Option<Value>, EngineError> {
@@ -264,14 +270,19 @@ impl Work {
                     continue;
                 }
             };
-            let Some(inspect) = inspect else { return Ok(Answer::Gone { why: "somebody removed it".to_owned() }) };
+            let Some(inspect) = inspect else {
+                return Ok(Answer::Gone { why: "somebody removed it".to_owned() });
+            };
             self.mark();
             let watched = (self.clock)().monotonic.saturating_sub(begun);
             match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched) {
                 Verdict::Healthy(seen) => return Ok(Answer::Healthy { seen }),
                 Verdict::Failed(seen) => {
                     let log = match self.engine().await {
-                        Ok(engine) => engine.logs_tail(id.as_str(), LOG_LINES).await.unwrap_or_else(|e| vec![e.to_string()]),
+                        Ok(engine) => engine
+                            .logs_tail(id.as_str(), LOG_LINES)
+                            .await
+                            .unwrap_or_else(|e| vec![e.to_string()]),
                         Err(error) => vec![error.to_string()],
                     };
                     return Ok(Answer::Unhealthy { seen, log });
@@ -339,7 +350,9 @@ impl Work {
         };
         let forgotten = match outcome {
             Outcome::Failed | Outcome::StoodBack => Ok(false),
-            Outcome::Updated | Outcome::Unchanged | Outcome::RolledBack | Outcome::Lost => self.store.approval_remove(name),
+            Outcome::Updated | Outcome::Unchanged | Outcome::RolledBack | Outcome::Lost => {
+                self.store.approval_remove(name)
+            }
         };
         for error in [noted.err(), forgotten.err()].into_iter().flatten() {
             tracing::error!(%error, container = name, "the end of an update could not be remembered");
@@ -378,17 +391,24 @@ const fn word(act: &Act) -> &'static str {
 }
 
 /// Creates by name. Where the name exists already, it is the container of an earlier try: nobody else uses such names.
-async fn create(engine: &Engine, tx: &Tx, name: &str, image: Option<&ImageId>) -> Result<Answer, EngineError> {
+async fn create(
+    engine: &Engine,
+    tx: &Tx,
+    name: &str,
+    image: Option<&ImageId>,
+) -> Result<Answer, EngineError> {
     let mut body = tx.plan.definition.body.clone();
     if let Some(image) = image {
         set_compose_image(&mut body, image);
     }
     match engine.create(name, &body).await {
         Ok(id) => Ok(Answer::Made { id }),
-        Err(EngineError::Conflict(why)) => match engine.inspect_container(name).await?.as_ref().and_then(seen) {
-            Some(seen) => Ok(Answer::Made { id: seen.id }),
-            None => Err(EngineError::Conflict(why)),
-        },
+        Err(EngineError::Conflict(why)) => {
+            match engine.inspect_container(name).await?.as_ref().and_then(seen) {
+                Some(seen) => Ok(Answer::Made { id: seen.id }),
+                None => Err(EngineError::Conflict(why)),
+            }
+        }
         Err(error) => Err(error),
     }
 }

@@ -18,7 +18,8 @@ use dockbeacon_core::update::{names, plan, version};
 use super::Work;
 use super::board::State;
 use crate::view::{
-    ContainerView, EventView, Mood, PlanEntryView, PlanView, ReasonView, Status, StepView, UpdateView, VersionView,
+    ContainerView, EventView, Mood, PlanEntryView, PlanView, ReasonView, Status, StepView, UpdateView,
+    VersionView,
 };
 
 /// Updates in the snapshot.
@@ -68,7 +69,11 @@ impl<'a> Story<'a> {
         if changed {
             self.finish_step(now);
             state.word().clone_into(&mut self.view.state);
-            self.view.steps.push(StepView { state: state.word().to_owned(), at: Some(now), ..StepView::default() });
+            self.view.steps.push(StepView {
+                state: state.word().to_owned(),
+                at: Some(now),
+                ..StepView::default()
+            });
             self.keep(None);
         }
         if !changed && (detail.is_empty() || detail == self.last_detail) {
@@ -131,7 +136,9 @@ impl<'a> Story<'a> {
         let started = self.view.started.unwrap_or_default();
         let kept = serde_json::to_string(&self.view).map_err(|e| e.to_string()).and_then(|json| {
             let store = &self.work.store;
-            store.update_put(&self.view.tx, &self.view.container, started, ended, &json).map_err(|e| e.to_string())
+            store
+                .update_put(&self.view.tx, &self.view.container, started, ended, &json)
+                .map_err(|e| e.to_string())
         });
         if let Err(error) = kept {
             tracing::warn!(%error, "the story of an update could not be kept");
@@ -244,7 +251,8 @@ fn container(
     let updating = state.running.values().find(|u| u.container == name).map(|u| u.tx.clone());
     let label = |key: &str| container.labels.get(key).unwrap_or_default().to_owned();
     let rollback_to = work.store.generations(name).unwrap_or_default().into_iter().find(|g| {
-        g.image_id != container.image_id.as_str() && inventory.images.iter().any(|i| i.id.as_str() == g.image_id)
+        g.image_id != container.image_id.as_str()
+            && inventory.images.iter().any(|i| i.id.as_str() == g.image_id)
     });
     ContainerView {
         id: container.id.to_string(),
@@ -264,7 +272,9 @@ fn container(
         ports: container.ports.clone(),
         created: container.created,
         updating,
-        rollback_to: rollback_to.and_then(|g| serde_json::from_str(&g.version).ok()).map(|v| version_view(&v)),
+        rollback_to: rollback_to
+            .and_then(|g| serde_json::from_str(&g.version).ok())
+            .map(|v| version_view(&v)),
     }
 }
 
@@ -356,7 +366,8 @@ fn plan_view(state: &State, inventory: &Inventory) -> PlanView {
 fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTime<Utc>) -> Status {
     let unwell: Vec<&str> =
         containers.iter().filter(|c| c.mood == Mood::Fault).map(|c| c.name.as_str()).collect();
-    let waiting: Vec<&str> = containers.iter().filter(|c| c.next == "approve").map(|c| c.name.as_str()).collect();
+    let waiting: Vec<&str> =
+        containers.iter().filter(|c| c.next == "approve").map(|c| c.name.as_str()).collect();
     let running = containers.iter().filter(|c| c.state == "running").count();
     let well = containers.iter().filter(|c| c.state == "running" && c.mood != Mood::Fault).count();
     let leftovers = state.inventory.as_ref().map(|i| leftovers(i, state)).unwrap_or_default();
@@ -483,13 +494,18 @@ fn tell(what: &What) -> (Mood, String, &str) {
             (Mood::Working, format!("updating {container} from {from} to {to}"), container.as_str())
         }
         What::UpdateFinished { container, outcome, message, .. } => {
-            let mood = if matches!(outcome.as_str(), "updated" | "unchanged") { Mood::Well } else { Mood::Fault };
+            let mood =
+                if matches!(outcome.as_str(), "updated" | "unchanged") { Mood::Well } else { Mood::Fault };
             (mood, message.clone(), container.as_str())
         }
-        What::Approved { containers, by } => (Mood::Working, format!("{} approved by {by}", containers.join(", ")), ""),
-        What::Paused { until, by } => {
-            (Mood::Waiting, format!("updates paused until {} by {by}", until.format("%Y-%m-%d %H:%M UTC")), "")
+        What::Approved { containers, by } => {
+            (Mood::Working, format!("{} approved by {by}", containers.join(", ")), "")
         }
+        What::Paused { until, by } => (
+            Mood::Waiting,
+            format!("updates paused until {} by {by}", until.format("%Y-%m-%d %H:%M UTC")),
+            "",
+        ),
         What::Resumed { by } => (Mood::Well, format!("updates go on, said {by}"), ""),
         What::Gesture { gesture, did } => (Mood::Working, format!("button {gesture}: {did}"), ""),
         What::Claimed => (Mood::Well, "the device has an owner".to_owned(), ""),

@@ -105,10 +105,15 @@ pub struct Finding {
 
 /// The references worth asking a registry about.
 #[must_use]
-pub fn wanted<'a>(inventory: &Inventory, containers: impl Iterator<Item = (&'a Container, &'a Policy)>) -> BTreeSet<ImageRef> {
+pub fn wanted<'a>(
+    inventory: &Inventory,
+    containers: impl Iterator<Item = (&'a Container, &'a Policy)>,
+) -> BTreeSet<ImageRef> {
     containers
         .filter_map(|(container, policy)| match eligible(container, policy, inventory) {
-            Ok((reference, image)) if policy.no_pull.is_none() && !image.is_some_and(is_local) => Some(reference),
+            Ok((reference, image)) if policy.no_pull.is_none() && !image.is_some_and(is_local) => {
+                Some(reference)
+            }
             Ok(_) | Err(_) => None,
         })
         .collect()
@@ -184,9 +189,10 @@ fn newer(
     image: Option<&Image>,
     remote: &BTreeMap<ImageRef, Remote>,
 ) -> Result<(Target, Reason), Reason> {
-    let tagged = inventory.images.iter().find(|i| {
-        i.tags.iter().any(|t| ImageRef::parse(t).is_ok_and(|t| t.same_tag(reference)))
-    });
+    let tagged = inventory
+        .images
+        .iter()
+        .find(|i| i.tags.iter().any(|t| ImageRef::parse(t).is_ok_and(|t| t.same_tag(reference))));
     let moved = tagged.filter(|i| i.id != container.image_id);
     let here = || moved.map(|i| (Target::Local(i.id.clone()), Reason::NewImageLocal));
     if let Some(why) = &policy.no_pull {
@@ -232,7 +238,8 @@ fn permitted(
     if let Some(why) = known.bad.get(&key)
         && !requested
     {
-        let digest = target.key().split_once(':').map_or(target.key(), |(_, hex)| hex).chars().take(12).collect();
+        let digest =
+            target.key().split_once(':').map_or(target.key(), |(_, hex)| hex).chars().take(12).collect();
         return (Action::None, Reason::BadDigest { digest, why: why.clone() });
     }
     if policy.mode == Mode::Monitor {

@@ -122,10 +122,9 @@ fn subtract_image(config: &mut Map<String, Value>, image: &Value) {
             own.retain(|name, value| of_image.get(name) != Some(value) || name == compose::IMAGE);
         }
     }
-    if let (Some(own), Some(of_image)) = (
-        config.get_mut("Env").and_then(Value::as_array_mut),
-        image.get("Env").and_then(Value::as_array),
-    ) {
+    if let (Some(own), Some(of_image)) =
+        (config.get_mut("Env").and_then(Value::as_array_mut), image.get("Env").and_then(Value::as_array))
+    {
         own.retain(|entry| !of_image.contains(entry));
     }
     if let Some(own) = config.get_mut("Healthcheck").and_then(Value::as_object_mut) {
@@ -161,7 +160,13 @@ fn subtract_command(config: &mut Map<String, Value>, image: &Value) {
 }
 
 /// Takes out what the engine filled in.
-fn drop_filled_in(config: &mut Map<String, Value>, host: &Map<String, Value>, id: &str, mode: &str, host_name: &str) {
+fn drop_filled_in(
+    config: &mut Map<String, Value>,
+    host: &Map<String, Value>,
+    id: &str,
+    mode: &str,
+    host_name: &str,
+) {
     let name = config.get("Hostname").and_then(Value::as_str).unwrap_or_default();
     let joined = mode.starts_with("container:");
     let shared = host.get("UTSMode").and_then(Value::as_str) == Some("host");
@@ -216,8 +221,11 @@ fn carry_volumes(config: &mut Map<String, Value>, host: &mut Map<String, Value>,
     }
     if let Some(declared) = host.get_mut("Mounts").and_then(Value::as_array_mut) {
         for mount in declared.iter_mut().filter_map(Value::as_object_mut) {
-            let Some(target) = mount.get("Target").and_then(Value::as_str).map(str::to_owned) else { continue };
-            let anonymous = mount.get("Type").and_then(Value::as_str) == Some("volume") && is_empty(mount.get("Source"));
+            let Some(target) = mount.get("Target").and_then(Value::as_str).map(str::to_owned) else {
+                continue;
+            };
+            let anonymous =
+                mount.get("Type").and_then(Value::as_str) == Some("volume") && is_empty(mount.get("Source"));
             if let (true, Some(name)) = (anonymous, volume_of(&target)) {
                 mount.insert("Source".to_owned(), Value::String(name.to_owned()));
             }
@@ -233,7 +241,8 @@ fn carry_volumes(config: &mut Map<String, Value>, host: &mut Map<String, Value>,
     let mut carried = Vec::new();
     for mount in mounts {
         let text = |key: &str| mount.get(key).and_then(Value::as_str);
-        let (Some("volume"), Some(name), Some(target)) = (text("Type"), text("Name"), text("Destination")) else {
+        let (Some("volume"), Some(name), Some(target)) = (text("Type"), text("Name"), text("Destination"))
+        else {
             continue;
         };
         // A donor's volumes come again with `VolumesFrom`; only those that this container itself declares are its own.
@@ -269,7 +278,12 @@ fn is_default(mode: &str) -> bool {
 }
 
 /// The endpoints as the owner set them, and the MAC address that the owner gave, where one can be told.
-fn endpoints(inspect: &Value, id: &str, mode: &str, api: (u32, u32)) -> (BTreeMap<String, Value>, Option<String>) {
+fn endpoints(
+    inspect: &Value,
+    id: &str,
+    mode: &str,
+    api: (u32, u32),
+) -> (BTreeMap<String, Value>, Option<String>) {
     let mut found = BTreeMap::new();
     let mut own_mac = None;
     if matches!(mode, "host" | "none") || mode.starts_with("container:") {
@@ -319,7 +333,8 @@ fn endpoints(inspect: &Value, id: &str, mode: &str, api: (u32, u32)) -> (BTreeMa
 
 /// `02:42:` and the four bytes of the address: how the engine makes one.
 fn is_derived(mac: &str, address: &str) -> bool {
-    let bytes: Vec<String> = address.split('.').filter_map(|b| b.parse::<u8>().ok()).map(|b| format!("{b:02x}")).collect();
+    let bytes: Vec<String> =
+        address.split('.').filter_map(|b| b.parse::<u8>().ok()).map(|b| format!("{b:02x}")).collect();
     bytes.len() == 4 && mac.eq_ignore_ascii_case(&format!("02:42:{}", bytes.join(":")))
 }
 

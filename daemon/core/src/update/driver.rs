@@ -106,7 +106,8 @@ impl Driver {
     /// needs no journal. False: do not; ask `next` again.
     #[must_use]
     pub fn journal_failed(&mut self, act: &Act, why: &str) -> bool {
-        let first_stop = matches!(act, Act::Stop { id } if *id == self.tx.plan.old) && self.tx.direction == Direction::Forward;
+        let first_stop = matches!(act, Act::Stop { id } if *id == self.tx.plan.old)
+            && self.tx.direction == Direction::Forward;
         let in_need = self.tx.touched && !first_stop;
         if in_need && (self.tx.direction != Direction::Forward || self.tx.verified) {
             return true;
@@ -126,7 +127,11 @@ impl Driver {
 
     /// The process is about to stop: what has not touched anything yet is given up, what has goes on.
     pub fn interrupt(&mut self, why: &str) {
-        if self.tx.direction == Direction::Forward && !self.tx.touched && self.tx.ended.is_none() && self.repeat.is_none() {
+        if self.tx.direction == Direction::Forward
+            && !self.tx.touched
+            && self.tx.ended.is_none()
+            && self.repeat.is_none()
+        {
             self.record(Record::Turned { to: Direction::Back, why: why.to_owned() });
             self.world = None;
         }

@@ -68,7 +68,8 @@ pub fn image(name: &str) -> ImageId {
 }
 
 pub fn plan(old_restart: &str, may_roll_back: bool) -> TxPlan {
-    let definition = Definition { body: json!({}), connect: BTreeMap::from([("extra".to_owned(), json!({}))]) };
+    let definition =
+        Definition { body: json!({}), connect: BTreeMap::from([("extra".to_owned(), json!({}))]) };
     TxPlan {
         tx: TxId::new("0badcafe").unwrap(),
         kind: Kind::Update,
@@ -158,10 +159,18 @@ impl ModelEngine {
             .holder(tx.plan.name.as_str())
             .filter(|id| !ours.contains(&Some(id.clone())))
             .map(|id| Foreign { up: self.containers[&id].up, id: ContainerId::new(id).unwrap() });
-        let new_image_used = self.foreign.as_ref().is_some_and(|id| {
-            self.containers.get(id).is_some_and(|c| c.image == image("two"))
-        });
-        World { old, successor, foreign, reference: Some(self.tag.clone()), old_image_here: true, new_image_used }
+        let new_image_used = self
+            .foreign
+            .as_ref()
+            .is_some_and(|id| self.containers.get(id).is_some_and(|c| c.image == image("two")));
+        World {
+            old,
+            successor,
+            foreign,
+            reference: Some(self.tag.clone()),
+            old_image_here: true,
+            new_image_used,
+        }
     }
 
     /// What a client that waits for the answer gets.
@@ -229,7 +238,9 @@ impl ModelEngine {
     pub fn boot(&mut self, old_restart: &str) {
         self.late = None;
         for container in self.containers.values_mut() {
-            container.up = container.started_before && !container.restart_off && (container.up || old_restart == "always");
+            container.up = container.started_before
+                && !container.restart_off
+                && (container.up || old_restart == "always");
         }
     }
 
@@ -280,7 +291,11 @@ impl ModelEngine {
                 let bad = self.containers.get(id.as_str()).is_some_and(|c| c.image != image("one"))
                     && self.new_image == NewImage::DoesNotStart;
                 // The engine says so and leaves it down.
-                if bad { failed("exec format error") } else { self.change(id, |c| (c.up, c.started_before) = (true, true)) }
+                if bad {
+                    failed("exec format error")
+                } else {
+                    self.change(id, |c| (c.up, c.started_before) = (true, true))
+                }
             }
             Act::Verify { id } => match self.containers.get(id.as_str()) {
                 None => gone(),

@@ -40,7 +40,8 @@ pub fn parse(name: &str) -> Option<(&str, &str, Part)> {
         "old" => Part::Parked,
         _ => return None,
     };
-    (!service.is_empty() && !tx.is_empty() && tx.bytes().all(|b| b.is_ascii_hexdigit())).then_some((service, tx, part))
+    (!service.is_empty() && !tx.is_empty() && tx.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then_some((service, tx, part))
 }
 
 /// Repository and tag that keep an earlier image of a service, one per image.
@@ -67,10 +68,18 @@ mod tests {
 
     #[test]
     fn marked_names_come_apart_again() {
-        let (Ok(name), Ok(tx)) = (ContainerName::new("web.v2"), TxId::new("00ab12cd")) else { return assert!(false) };
+        let (Ok(name), Ok(tx)) = (ContainerName::new("web.v2"), TxId::new("00ab12cd")) else {
+            return assert!(false);
+        };
         assert_eq!(parse(&successor(&name, &tx)), Some(("web.v2", "00ab12cd", Part::Successor)));
         assert_eq!(parse(&parked(&name, &tx)), Some(("web.v2", "00ab12cd", Part::Parked)));
-        for other in ["web", "web.dockbeacon-.old", ".dockbeacon-00ab.old", "web.dockbeacon-xyz.old", "web.dockbeacon-00ab.bak"] {
+        for other in [
+            "web",
+            "web.dockbeacon-.old",
+            ".dockbeacon-00ab.old",
+            "web.dockbeacon-xyz.old",
+            "web.dockbeacon-00ab.bak",
+        ] {
             assert_eq!(parse(other), None, "{other}");
         }
     }

@@ -89,7 +89,8 @@ fn visit<'a>(
     if !path.insert(name) {
         return 0;
     }
-    let depth = needs(container, inventory).map(|other| visit(other, inventory, found, path) + 1).max().unwrap_or(0);
+    let depth =
+        needs(container, inventory).map(|other| visit(other, inventory, found, path) + 1).max().unwrap_or(0);
     path.remove(name);
     found.insert(name, depth);
     depth

@@ -74,11 +74,19 @@ mod tests {
     fn each_obstacle_has_its_reason() {
         let Ok(name) = ContainerName::new("web") else { return assert!(false) };
         let inventory = Inventory::default();
-        let good = Facts { image_config_known: true, download: Some(10 << 20), free: Some(1 << 40), offered_instead: None };
+        let good = Facts {
+            image_config_known: true,
+            download: Some(10 << 20),
+            free: Some(1 << 40),
+            offered_instead: None,
+        };
         assert_eq!(preflight(&name, &inventory, &good), Ok(()));
         let code = |facts: Facts| preflight(&name, &inventory, &facts).err().map(|r| r.code());
         assert_eq!(code(Facts { free: Some(1 << 20), ..good.clone() }).as_deref(), Some("no-space"));
-        assert_eq!(code(Facts { image_config_known: false, ..good.clone() }).as_deref(), Some("unknown-image-config"));
+        assert_eq!(
+            code(Facts { image_config_known: false, ..good.clone() }).as_deref(),
+            Some("unknown-image-config")
+        );
         let wrong = Facts { offered_instead: Some("linux/amd64".to_owned()), ..good };
         assert_eq!(code(wrong).as_deref(), Some("wrong-platform"));
     }

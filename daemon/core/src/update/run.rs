@@ -151,7 +151,10 @@ fn forward(tx: &Tx, world: &World) -> Step {
     }
     if tx.bad_image {
         if plan.may_roll_back {
-            return Step::Turn(Direction::Back, format!("{} did not become healthy: {}", plan.to.name, tx.last_error));
+            return Step::Turn(
+                Direction::Back,
+                format!("{} did not become healthy: {}", plan.to.name, tx.last_error),
+            );
         }
         return commit(tx, world);
     }
@@ -174,13 +177,17 @@ fn forward(tx: &Tx, world: &World) -> Step {
         if tx.recoveries > 0 && !old.up && tx.started.as_ref() != Some(&old.id) {
             return Step::Act(Act::Start { id: old.id.clone() });
         }
-        return Step::End(Outcome::Unchanged, format!("the registry's image is the one that {name} already runs"));
+        return Step::End(
+            Outcome::Unchanged,
+            format!("the registry's image is the one that {name} already runs"),
+        );
     }
     match (&world.old, &world.successor) {
         (None, None) => Step::Turn(Direction::Back, format!("{name} vanished while it was being updated")),
-        (None, Some(_)) if !tx.touched && tx.recoveries == 0 => {
-            Step::Turn(Direction::StandBack, format!("somebody removed {name} while its update was being prepared"))
-        }
+        (None, Some(_)) if !tx.touched && tx.recoveries == 0 => Step::Turn(
+            Direction::StandBack,
+            format!("somebody removed {name} while its update was being prepared"),
+        ),
         (old, successor) => {
             let Some(successor) = successor else {
                 if tx.successor.is_some() {
@@ -239,7 +246,10 @@ fn park(tx: &Tx, old: &Seen) -> Option<Act> {
 fn commit(tx: &Tx, world: &World) -> Step {
     let plan = &tx.plan;
     let Some(successor) = &world.successor else {
-        return Step::Turn(Direction::Back, "the new container vanished before the update was committed".to_owned());
+        return Step::Turn(
+            Direction::Back,
+            "the new container vanished before the update was committed".to_owned(),
+        );
     };
     if successor.name != plan.name.as_str() {
         return Step::Act(Act::Rename { id: successor.id.clone(), to: plan.name.to_string() });
@@ -266,7 +276,10 @@ fn commit(tx: &Tx, world: &World) -> Step {
             ),
         );
     }
-    Step::End(Outcome::Updated, format!("{} went from {} to {}{left}", plan.name, plan.from.name, plan.to.name))
+    Step::End(
+        Outcome::Updated,
+        format!("{} went from {} to {}{left}", plan.name, plan.from.name, plan.to.name),
+    )
 }
 
 fn back(tx: &Tx, world: &World) -> Step {
@@ -291,9 +304,9 @@ fn back(tx: &Tx, world: &World) -> Step {
         return Step::Act(Act::CreateAgain);
     };
     let id = old.id.clone();
-    if let Some(network) = tx.restored.as_ref().and_then(|_| {
-        plan.definition.connect.keys().find(|n| !old.networks.contains(*n))
-    }) {
+    if let Some(network) =
+        tx.restored.as_ref().and_then(|_| plan.definition.connect.keys().find(|n| !old.networks.contains(*n)))
+    {
         return Step::Act(Act::Connect { id, network: network.clone() });
     }
     if old.name != name {
@@ -310,9 +323,10 @@ fn back(tx: &Tx, world: &World) -> Step {
     }
     match tx.back_verified {
         None => Step::Act(Act::Verify { id }),
-        Some(true) => {
-            Step::End(Outcome::RolledBack, format!("{name} was put back to {} because {}", plan.from.name, tx.why))
-        }
+        Some(true) => Step::End(
+            Outcome::RolledBack,
+            format!("{name} was put back to {} because {}", plan.from.name, tx.why),
+        ),
         Some(false) => Step::End(
             Outcome::Lost,
             format!(
@@ -379,7 +393,10 @@ fn give_up(tx: &Tx, world: &World) -> Step {
     }
     Step::End(
         Outcome::Lost,
-        format!("{name} could not be brought back: {}. {place}. Start it by hand, then check again", tx.last_error),
+        format!(
+            "{name} could not be brought back: {}. {place}. Start it by hand, then check again",
+            tx.last_error
+        ),
     )
 }
 

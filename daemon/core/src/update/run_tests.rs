@@ -136,13 +136,19 @@ impl Case {
         let only = e.containers.values().next().unwrap();
         assert_eq!(only.name, "web", "{context}");
         assert!(only.up, "it runs: {context}");
-        assert_eq!(only.restart_off, self.restart == "no" && only.image == image("one"), "its policy is its own: {context}");
+        assert_eq!(
+            only.restart_off,
+            self.restart == "no" && only.image == image("one"),
+            "its policy is its own: {context}"
+        );
         assert!(only.networks.contains("extra"), "its networks are there: {context}");
         assert_eq!(e.tag, only.image, "the reference leads to what runs: {context}");
         assert!(!e.was_lost, "at no moment was there nothing: {context}");
         match outcome {
             Outcome::Updated => assert_eq!(only.image, image("two"), "{context}"),
-            Outcome::Failed | Outcome::RolledBack | Outcome::Unchanged => assert_eq!(only.image, image("one"), "{context}"),
+            Outcome::Failed | Outcome::RolledBack | Outcome::Unchanged => {
+                assert_eq!(only.image, image("one"), "{context}")
+            }
             Outcome::Lost | Outcome::StoodBack => panic!("{outcome:?}: {context}"),
         }
     }
@@ -190,7 +196,8 @@ fn one_crash_anywhere_loses_nothing() {
             for death in deaths() {
                 let mut case = Case::new(new_image, restart);
                 let (outcome, message) = case.run(&[death]);
-                let context = format!("{new_image:?} {restart} {death:?}: {outcome:?} {message}\n{:?}", case.journal);
+                let context =
+                    format!("{new_image:?} {restart} {death:?}: {outcome:?} {message}\n{:?}", case.journal);
                 case.check(outcome, &context);
                 let power = matches!(death.1, Death::PowerAfter | Death::PowerBefore);
                 // A container without restart policy is down after a power cut whatever we do, and is started again.
@@ -210,7 +217,10 @@ fn a_crash_during_the_recovery_loses_nothing() {
                 for second in deaths() {
                     let mut case = Case::new(new_image, restart);
                     let (outcome, message) = case.run(&[first, second]);
-                    case.check(outcome, &format!("{new_image:?} {restart} {first:?} {second:?}: {outcome:?} {message}"));
+                    case.check(
+                        outcome,
+                        &format!("{new_image:?} {restart} {first:?} {second:?}: {outcome:?} {message}"),
+                    );
                 }
             }
         }
@@ -231,11 +241,19 @@ fn an_update_that_keeps_killing_us_is_given_up() {
 fn a_full_disk_never_keeps_a_container_down() {
     for new_image in [NewImage::Good, NewImage::NeverHealthy] {
         for full_after in 0..40 {
-            for death in [None, Some((3, Death::AnswerUnread)), Some((6, Death::AnswerUnread)), Some((8, Death::BeforeSending))] {
+            for death in [
+                None,
+                Some((3, Death::AnswerUnread)),
+                Some((6, Death::AnswerUnread)),
+                Some((8, Death::BeforeSending)),
+            ] {
                 let mut case = Case::new(new_image, "always");
                 case.full_after = full_after;
                 let (outcome, message) = case.run(death.as_slice());
-                case.check(outcome, &format!("{new_image:?} full after {full_after} {death:?}: {outcome:?} {message}"));
+                case.check(
+                    outcome,
+                    &format!("{new_image:?} full after {full_after} {death:?}: {outcome:?} {message}"),
+                );
             }
         }
     }
@@ -243,24 +261,33 @@ fn a_full_disk_never_keeps_a_container_down() {
 
 #[test]
 fn somebody_elses_hands_are_respected() {
-    for meddling in [Meddling::RemovesOld, Meddling::RemovesNew, Meddling::ComposeUp, Meddling::TakesFreeName] {
+    for meddling in [Meddling::RemovesOld, Meddling::RemovesNew, Meddling::ComposeUp, Meddling::TakesFreeName]
+    {
         for new_image in [NewImage::Good, NewImage::NeverHealthy] {
             for when in 0..16 {
                 let mut case = Case::new(new_image, "always");
                 case.engine.meddling = Some((when, meddling));
                 let (outcome, message) = case.run(&[]);
-                let context = format!("{meddling:?} {when} {new_image:?}: {outcome:?} {message}\n{:#?}", case.engine.containers);
+                let context = format!(
+                    "{meddling:?} {when} {new_image:?}: {outcome:?} {message}\n{:#?}",
+                    case.engine.containers
+                );
                 let holders = case.engine.containers.values().filter(|c| c.name == "web").count();
                 match (&case.engine.foreign, outcome) {
                     (Some(_), Outcome::StoodBack) => {
                         assert!(case.engine.containers.contains_key("foreign"), "{context}");
                         let kept = usize::from(meddling == Meddling::TakesFreeName);
-                        assert!(case.engine.containers.len() <= 1 + kept, "nothing of ours is in the way: {context}");
+                        assert!(
+                            case.engine.containers.len() <= 1 + kept,
+                            "nothing of ours is in the way: {context}"
+                        );
                     }
                     // Whoever came after the end, or before it began, met a finished service.
                     (Some(_), _) => assert_eq!(holders, 1, "{context}"),
                     // Removed in the instant after it was found well and before the old one went: somebody's own doing.
-                    (None, Outcome::Updated) if meddling == Meddling::RemovesNew => assert!(holders <= 1, "{context}"),
+                    (None, Outcome::Updated) if meddling == Meddling::RemovesNew => {
+                        assert!(holders <= 1, "{context}")
+                    }
                     (None, Outcome::StoodBack) => assert_eq!(case.engine.containers.len(), 0, "{context}"),
                     (None, _) => {
                         assert_eq!(case.engine.containers.len(), 1, "{context}");
@@ -281,7 +308,10 @@ fn meddling_and_a_crash_end_with_one_container_under_the_name() {
                 case.engine.meddling = Some((when, meddling));
                 let (outcome, message) = case.run(&[death]);
                 let holders = case.engine.containers.values().filter(|c| c.name == "web").count();
-                let context = format!("{meddling:?} {when} {death:?}: {outcome:?} {message}\n{:#?}", case.engine.containers);
+                let context = format!(
+                    "{meddling:?} {when} {death:?}: {outcome:?} {message}\n{:#?}",
+                    case.engine.containers
+                );
                 if meddling == Meddling::RemovesOld && outcome == Outcome::StoodBack {
                     assert_eq!(holders, 0, "{context}");
                 } else if meddling == Meddling::RemovesNew && outcome == Outcome::Updated {

@@ -46,7 +46,8 @@ pub fn probe(inspect: &Value, settle: Duration) -> Probe {
     let Some(check) = check.filter(|_| !matches!(test, None | Some("NONE"))) else {
         return Probe::StaysUp { for_: settle };
     };
-    let nanos = |key: &str| check.get(key).and_then(Value::as_u64).filter(|n| *n > 0).map(Duration::from_nanos);
+    let nanos =
+        |key: &str| check.get(key).and_then(Value::as_u64).filter(|n| *n > 0).map(Duration::from_nanos);
     let retries = check.get("Retries").and_then(Value::as_u64).filter(|n| *n > 0).unwrap_or(RETRIES);
     let round = nanos("Interval").unwrap_or(INTERVAL) + nanos("Timeout").unwrap_or(TIMEOUT);
     let rounds = u32::try_from(retries.saturating_add(1)).unwrap_or(u32::MAX);
@@ -78,10 +79,14 @@ pub fn verdict(probe: Probe, inspect: &Value, watched: Duration) -> Verdict {
                 within.as_secs()
             )),
         },
-        Probe::StaysUp { for_ } if watched >= for_ => Verdict::Healthy(format!("it stayed up for {} s", for_.as_secs())),
-        Probe::StaysUp { for_ } => {
-            Verdict::Pending(format!("it has no health check: up for {} of {} s", watched.as_secs(), for_.as_secs()))
+        Probe::StaysUp { for_ } if watched >= for_ => {
+            Verdict::Healthy(format!("it stayed up for {} s", for_.as_secs()))
         }
+        Probe::StaysUp { for_ } => Verdict::Pending(format!(
+            "it has no health check: up for {} of {} s",
+            watched.as_secs(),
+            for_.as_secs()
+        )),
     }
 }
 
@@ -137,7 +142,8 @@ mod tests {
     fn verdicts() {
         let up = json!({"Running": true});
         let healthy = json!({"Running": true, "Health": {"Status": "healthy"}});
-        let unhealthy = json!({"Running": true, "Health": {"Status": "unhealthy", "Log": [{"Output": "refused\n"}]}});
+        let unhealthy =
+            json!({"Running": true, "Health": {"Status": "unhealthy", "Log": [{"Output": "refused\n"}]}});
         let check = Probe::HealthCheck { within: Duration::from_secs(25) };
         let stay = Probe::StaysUp { for_: SETTLE };
         for (probe, state, restarts, seconds, expected) in [

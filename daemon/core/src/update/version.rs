@@ -21,14 +21,23 @@ pub fn of_image(image: Option<&Image>, reference: Option<&ImageRef>) -> Version 
 
 /// The version that a registry offers.
 #[must_use]
-pub fn of_remote(label: Option<&str>, built: Option<&str>, reference: Option<&ImageRef>, target: &Target) -> Version {
+pub fn of_remote(
+    label: Option<&str>,
+    built: Option<&str>,
+    reference: Option<&ImageRef>,
+    target: &Target,
+) -> Version {
     let digest = match target {
         Target::Registry(digest) => digest.as_str().to_owned(),
         Target::Local(_) => String::new(),
     };
     let fallback = target.key().split_once(':').map_or(target.key(), |(_, hex)| hex);
     let fallback = fallback.get(..12).unwrap_or(fallback);
-    Version { name: name(label, reference, &digest, fallback), digest, built: built.unwrap_or_default().to_owned() }
+    Version {
+        name: name(label, reference, &digest, fallback),
+        digest,
+        built: built.unwrap_or_default().to_owned(),
+    }
 }
 
 /// Makes two versions of the same name distinguishable by their digests.
@@ -36,7 +45,9 @@ pub fn of_remote(label: Option<&str>, built: Option<&str>, reference: Option<&Im
 pub fn told_apart(mut from: Version, mut to: Version) -> (Version, Version) {
     if from.name == to.name {
         for version in [&mut from, &mut to] {
-            if let Some(digest) = Digest::new(version.digest.clone()).ok().filter(|d| !version.name.contains(d.short())) {
+            if let Some(digest) =
+                Digest::new(version.digest.clone()).ok().filter(|d| !version.name.contains(d.short()))
+            {
                 version.name = format!("{} ({})", version.name, digest.short());
             }
         }
@@ -81,7 +92,11 @@ mod tests {
 
     #[test]
     fn the_same_name_twice_is_told_apart() {
-        let version = |d: &str| Version { name: "1".to_owned(), digest: format!("sha256:{}", d.repeat(32)), ..Version::default() };
+        let version = |d: &str| Version {
+            name: "1".to_owned(),
+            digest: format!("sha256:{}", d.repeat(32)),
+            ..Version::default()
+        };
         let (from, to) = told_apart(version("ab"), version("cd"));
         assert_eq!((from.name.as_str(), to.name.as_str()), ("1 (abababababab)", "1 (cdcdcdcdcdcd)"));
     }
