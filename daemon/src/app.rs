@@ -24,7 +24,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 use crate::supervisor::{How, Supervisor};
 use crate::systemd::Manager;
-use crate::view::{SettingView, View};
+use crate::view::{Mood, SettingView, View};
 use crate::work::Work;
 use crate::work::board::Board;
 use crate::{clock, shutdown, telemetry};
@@ -268,7 +268,10 @@ async fn announce(
         () = stop.cancelled() => return,
         first = ready.wait_for(|ready| *ready) => if first.is_err() { return },
     }
-    let mut said = view.borrow_and_update().status.sentence.clone();
+    // The snapshot follows the inventory by an instant; its sentence is what the service manager shows.
+    let said =
+        view.wait_for(|view| view.status.state != Mood::Starting).await.map(|v| v.status.sentence.clone());
+    let Ok(mut said) = said else { return };
     manager.ready(&said);
     tracing::info!("ready: {said}");
     loop {

@@ -26,6 +26,7 @@ static TRUSTED: AtomicBool = AtomicBool::new(false);
 
 /// This instant. The monotonic part counts from the first call. Civil time that was believed once stays believed.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clocks")]
 pub fn now() -> Now {
     let monotonic = START.get_or_init(Instant::now).elapsed();
     let civil = Utc::now();
@@ -67,6 +68,12 @@ pub fn observe(root: &Path) -> Evidence {
 #[must_use]
 pub const fn believable(civil: i64, evidence: Evidence) -> bool {
     civil >= FLOOR && (evidence.synchronised || evidence.hardware_clock || !evidence.timesyncd)
+}
+
+/// The machine's own name, as people reach it.
+#[must_use]
+pub fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,10 +122,4 @@ mod tests {
         let (a, b) = (now(), now());
         assert!(b.monotonic >= a.monotonic);
     }
-}
-
-/// The machine's own name, as people reach it.
-#[must_use]
-pub fn host_name() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default()
 }

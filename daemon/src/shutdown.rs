@@ -64,6 +64,7 @@ impl Signals {
                 tracing::warn!(
                     "{name} while stopping: ending at once; an update that was interrupted is mended at the next start"
                 );
+                #[expect(clippy::disallowed_methods, reason = "asked for twice: at once means now")]
                 std::process::exit(i32::from(ExitCode::Failed.code()));
             }
             tracing::info!("{name}: stopping in order");

@@ -106,12 +106,12 @@ async fn a_definition_makes_the_round_trip_and_acts_are_forgiving() {
     let missing = engine.create(&unique("dbt"), &json!({"Image": "dbt-no-such:1"})).await.unwrap_err();
     assert!(matches!(missing, EngineError::NotFound(_)), "{missing}");
 
-    engine.stop(id.as_str(), None).await.expect("stopping what never ran");
+    engine.stop(id.as_str(), None, None).await.expect("stopping what never ran");
     engine.start(id.as_str()).await.unwrap();
     engine.start(id.as_str()).await.expect("starting what runs");
     engine.set_restart_policy(id.as_str(), &json!({"Name": "no"})).await.unwrap();
-    engine.stop(id.as_str(), Some(Duration::from_secs(1))).await.unwrap();
-    engine.stop(id.as_str(), Some(Duration::from_secs(1))).await.expect("stopping what is stopped");
+    engine.stop(id.as_str(), Some(Duration::from_secs(1)), None).await.unwrap();
+    engine.stop(id.as_str(), Some(Duration::from_secs(1)), None).await.expect("stopping what is stopped");
     engine.rename(id.as_str(), &format!("{name}.old")).await.unwrap();
     let parked = engine.inspect_container(&format!("{name}.old")).await.unwrap().unwrap();
     assert_eq!(parked.pointer("/HostConfig/RestartPolicy/Name"), Some(&json!("no")));

@@ -27,7 +27,7 @@ const STATE_DIR: &str = "/var/lib/dockbeacon";
 
 /// Carries the command out.
 pub async fn run(cli: Cli) -> ExitCode {
-    match carry_out(&cli).await {
+    match Box::pin(carry_out(&cli)).await {
         Ok(code) => code,
         Err(failure) => {
             complain(&failure.to_string());
@@ -60,14 +60,14 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             }
             print(&show::config(&loaded, cli.json))
         }
-        Cmd::Run(args) => serve(cli, args).await,
+        Cmd::Run(args) => Box::pin(serve(cli, args)).await,
         Cmd::Check(args) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             let summary = way.check(&args.names.names).await?;
             report(cli, &summary, args.exit_code && summary.candidates > 0)
         }
         Cmd::Plan(args) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             let checked = way.check(&[]).await?;
             let plan = way.plan().await?;
             print(&if cli.json { pretty(&json!(plan)) } else { show::plan(&plan) })?;
@@ -75,15 +75,15 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             Ok(if newer { ExitCode::Candidates } else { code(&checked) })
         }
         Cmd::Update(names) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.update(&names.names).await?, false)
         }
         Cmd::Approve(names) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.approve(&names.names).await?, false)
         }
         Cmd::Rollback { name } => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.roll_back(name).await?, false)
         }
         Cmd::Pause { length } => {
@@ -91,15 +91,15 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             let length = parsed.ok_or_else(|| {
                 Failure::Usage(format!("{length:?} is no length of time; write for example 24h or 90m"))
             })?;
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.pause(length).await?, false)
         }
         Cmd::Resume => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.resume().await?, false)
         }
         Cmd::Status => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             let (status, containers) = way.status().await?;
             print(&if cli.json {
                 pretty(&json!({ "status": status, "containers": containers }))
@@ -115,7 +115,7 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
     let loaded = load(cli, &arguments(args))?;
     let state_dir = state_dir(cli);
     if loaded.settings.run_once {
-        let way = Way::open(&loaded, &state_dir).await?;
+        let way = Way::open(&loaded, &state_dir)?;
         return report(cli, &way.update(&[]).await?, false);
     }
     let _telemetry =
@@ -124,7 +124,11 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
         LockError::Held { .. } => {
             Failure::Busy(format!("{error}; another daemon or command works on this state folder"))
         }
-        other => Failure::Lock(other),
+        LockError::NoPermission { .. }
+        | LockError::ReadOnly { .. }
+        | LockError::NotADirectory { .. }
+        | LockError::Full { .. }
+        | LockError::Io { .. } => Failure::Lock(error),
     })?;
     let (config, options) = (cli.config.clone(), arguments(args));
     let source = Box::new(move || config::load_with(config.as_deref(), std::env::vars(), options.clone()));

@@ -81,7 +81,7 @@ pub enum Way {
 
 impl Way {
     /// Takes the lock, or finds the daemon that has it.
-    pub async fn open(loaded: &Loaded, state_dir: &Path) -> Result<Self, Failure> {
+    pub fn open(loaded: &Loaded, state_dir: &Path) -> Result<Self, Failure> {
         match lock::take(state_dir) {
             Ok(lock) => {
                 let stop = CancellationToken::new();
@@ -127,7 +127,7 @@ impl Way {
                 Self::Daemon(client) => {
                     client.post("/api/v1/update?wait=true", &json!({ "containers": names })).await
                 }
-                Self::Here(work, _) => Ok(work.update(&person(), &run_of(names)).await?),
+                Self::Here(work, _) => Ok(Box::pin(work.update(&person(), &run_of(names))).await?),
             }
         })
         .await
@@ -142,7 +142,8 @@ impl Way {
                 work.check(names).await?;
                 work.look_closer().await?;
                 let approved = work.approve(&person(), names, None)?;
-                self.with_progress(async { Ok(work.update(&person(), &run_of(&approved)).await?) }).await
+                self.with_progress(async { Ok(Box::pin(work.update(&person(), &run_of(&approved))).await?) })
+                    .await
             }
         }
     }
@@ -153,7 +154,7 @@ impl Way {
                 Self::Daemon(client) => {
                     client.post("/api/v1/rollback?wait=true", &json!({ "container": name })).await
                 }
-                Self::Here(work, _) => Ok(work.roll_back(&person(), name).await?),
+                Self::Here(work, _) => Ok(Box::pin(work.roll_back(&person(), name)).await?),
             }
         })
         .await
@@ -239,7 +240,20 @@ fn show(what: &What) {
         What::CheckStarted => write!(err, "\r\u{1b}[Kasking the registries"),
         What::UpdateStep { detail, .. } => write!(err, "\r\u{1b}[K{detail}"),
         What::UpdateFinished { message, .. } => writeln!(err, "\r\u{1b}[K{message}"),
-        _ => Ok(()),
+        What::Started { .. }
+        | What::EngineUp { .. }
+        | What::EngineDown { .. }
+        | What::InventoryChanged
+        | What::CheckFinished { .. }
+        | What::CandidateFound { .. }
+        | What::UpdateStarted { .. }
+        | What::Approved { .. }
+        | What::Paused { .. }
+        | What::Resumed { .. }
+        | What::PanelChanged { .. }
+        | What::Gesture { .. }
+        | What::Claimed
+        | What::LoggedIn { .. } => Ok(()),
     };
     let _ = err.flush();
 }

@@ -159,7 +159,7 @@ fn again(state: &HttpState, action: &str, fields: &Fields, error: &HttpError) ->
         ("login", _) => Place::Login,
         _ => return see_other(fields.back(), Some(&error.sentence())),
     };
-    let mut response = places::draw(state, None, place, Some(error.sentence()), None);
+    let mut response = places::draw(state, None, &place, Some(error.sentence()), None);
     *response.status_mut() = error.status();
     error.dress(&mut response);
     response

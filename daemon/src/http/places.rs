@@ -40,14 +40,14 @@ pub(super) fn router() -> Router<HttpState> {
 #[allow(clippy::unused_async, reason = "the routes are made of it, and a handler is a future")]
 async fn fixed(State(state): State<HttpState>, caller: Caller, headers: HeaderMap, place: Place) -> Response {
     let theme = cookie(&headers, THEME_COOKIE).filter(|theme| matches!(*theme, "light" | "dark"));
-    draw(&state, caller.role, place, flash(&headers), theme.map(str::to_owned))
+    draw(&state, caller.role, &place, flash(&headers), theme.map(str::to_owned))
 }
 
 /// Draws a place with what was just said. A container or update that is gone is a 404.
 pub(super) fn draw(
     state: &HttpState,
     role: Option<Role>,
-    place: Place,
+    place: &Place,
     flash: Option<String>,
     theme: Option<String>,
 ) -> Response {
@@ -59,8 +59,8 @@ pub(super) fn draw(
     let said = flash.is_some();
     let ctx =
         PageContext { role, claimed, flash, now: (state.now)().civil, theme, time_zone: state.time_zone };
-    let missing = place == Place::NotFound;
-    let (status, markup) = match page::render(&place, &view, &ctx) {
+    let missing = *place == Place::NotFound;
+    let (status, markup) = match page::render(place, &view, &ctx) {
         Some(markup) if !missing => (StatusCode::OK, Some(markup)),
         Some(markup) => (StatusCode::NOT_FOUND, Some(markup)),
         None => (StatusCode::NOT_FOUND, page::render(&Place::NotFound, &view, &ctx)),
@@ -109,5 +109,5 @@ pub(super) async fn fallback(
     if path.starts_with("/api/") || path.starts_with("/v1/") {
         return HttpError::NotFound(format!("there is nothing at {path}")).into_response();
     }
-    draw(&state, caller.role, Place::NotFound, flash(&headers), None)
+    draw(&state, caller.role, &Place::NotFound, flash(&headers), None)
 }

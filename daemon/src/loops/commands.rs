@@ -135,12 +135,12 @@ impl Queue {
                 Refusal::Busy("another run is under way; ask again when it is over".to_owned())
             })?
         };
-        self.work.update(actor, request).await.map_err(refusal)
+        Box::pin(self.work.update(actor, request)).await.map_err(refusal)
     }
 
     async fn roll_back(&self, actor: &Actor, name: &str) -> Result<Summary, Refusal> {
         let _turn = self.turn.lock().await;
-        self.work.roll_back(actor, name).await.map_err(refusal)
+        Box::pin(self.work.roll_back(actor, name)).await.map_err(refusal)
     }
 
     /// Notes the approval and starts the update of what was approved.

@@ -95,6 +95,8 @@ impl Work {
         let engine = self.engine().await?;
         let mut inventory = engine.inventory().await?;
         engine.details(&mut inventory).await?;
+        let said = (inventory.engine.version.clone(), inventory.engine.api_version.clone());
+        self.board.engine_state(Ok(said), &self.settings.engine.host);
         self.post(inventory.clone());
         Ok(inventory)
     }

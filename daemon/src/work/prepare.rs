@@ -178,8 +178,7 @@ pub(super) fn image_id(inspect: &Value) -> Option<ImageId> {
 /// Bytes free where a Debian engine keeps its images, if that folder is on this machine.
 fn free_space() -> Option<u64> {
     let stat = nix::sys::statvfs::statvfs(Path::new("/var/lib/docker")).ok()?;
-    // The types differ between platforms, so neither conversion is needless everywhere.
-    Some(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+    Some(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
 fn new_id() -> Result<TxId, NotPrepared> {

@@ -52,7 +52,7 @@ impl Work {
             if self.shutdown.is_cancelled() {
                 driver.interrupt("Dockbeacon was stopped before anything had been touched");
             }
-            match driver.next() {
+            match driver.wanted() {
                 Want::Look => {
                     let begun = (self.clock)().monotonic;
                     let world = loop {

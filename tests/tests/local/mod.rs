@@ -1,6 +1,7 @@
 //! A registry of the test's own and images without a download.
 //!
 //! Owns only what the adapter tests need. Must never touch a container, image or port that is not its own.
+#![allow(clippy::disallowed_methods, reason = "tests read the time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
 use std::io::Write as _;

@@ -56,13 +56,13 @@ impl Driver {
         &self.tx
     }
 
-    /// The records to be saved before what `next` wants is done.
+    /// The records to be saved before what `wanted` names is done.
     pub fn take_unsaved(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.unsaved)
     }
 
     /// What comes next.
-    pub fn next(&mut self) -> Want {
+    pub fn wanted(&mut self) -> Want {
         loop {
             if let Some((outcome, message)) = &self.tx.ended {
                 return Want::Over(*outcome, message.clone());
@@ -103,7 +103,7 @@ impl Driver {
     }
 
     /// The journal could not be written. True: do the act all the same, because something may be down and bringing it back
-    /// needs no journal. False: do not; ask `next` again.
+    /// needs no journal. False: do not; ask `wanted` again.
     #[must_use]
     pub fn journal_failed(&mut self, act: &Act, why: &str) -> bool {
         let first_stop = matches!(act, Act::Stop { id } if *id == self.tx.plan.old)

@@ -471,15 +471,14 @@ impl Tx {
                 }
             }
             Answer::Image { id } => self.new_image = Some(id.clone()),
-            Answer::Made { id } => match act {
-                Act::CreateAgain => self.restored = Some(id.clone()),
-                _ => self.successor = Some(id.clone()),
-            },
-            Answer::Done => match act {
-                Act::Start { id } => self.started = Some(id.clone()),
-                Act::TidyImages => self.tidied = true,
-                _ => {}
-            },
+            Answer::Made { id } if *act == Act::CreateAgain => self.restored = Some(id.clone()),
+            Answer::Made { id } => self.successor = Some(id.clone()),
+            Answer::Done => {
+                if let Act::Start { id } = act {
+                    self.started = Some(id.clone());
+                }
+                self.tidied |= *act == Act::TidyImages;
+            }
         }
         self.stumbles = 0;
     }

@@ -63,14 +63,13 @@ pub fn is_kept(tag: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 
     #[test]
     fn marked_names_come_apart_again() {
-        let (Ok(name), Ok(tx)) = (ContainerName::new("web.v2"), TxId::new("00ab12cd")) else {
-            return assert!(false);
-        };
+        let (name, tx) = (ContainerName::new("web.v2").unwrap(), TxId::new("00ab12cd").unwrap());
         assert_eq!(parse(&successor(&name, &tx)), Some(("web.v2", "00ab12cd", Part::Successor)));
         assert_eq!(parse(&parked(&name, &tx)), Some(("web.v2", "00ab12cd", Part::Parked)));
         for other in [

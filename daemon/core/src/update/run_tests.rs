@@ -60,7 +60,7 @@ impl Case {
     fn process(&mut self, mut driver: Driver, death: Option<(usize, Death)>) -> Option<(Outcome, String)> {
         let mut acts = 0;
         for _ in 0..200 {
-            match driver.next() {
+            match driver.wanted() {
                 Want::Look => {
                     let world = self.engine.look(driver.tx());
                     driver.saw(world);
