@@ -1,5 +1,6 @@
 //! The page's scripts in a real browser (Debian's chromium and chromedriver), under the content security policy: live
 //! data, forms, the question dialog, the filter, colours, the lost connection.
+#![allow(clippy::disallowed_methods, reason = "tests read the time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::convert::Infallible;
