@@ -449,7 +449,11 @@ pub fn events(work: &Work) -> Vec<EventView> {
         tracing::warn!(%error, "the events could not be read");
         Vec::new()
     });
-    found.iter().filter_map(event).take(EVENTS).collect()
+    let mut told: Vec<EventView> = found.iter().filter_map(event).collect();
+    // A check that came to the same as the one before it is no news; the newer one stays.
+    told.dedup_by(|older, newer| newer.name == "check-finished" && older.text == newer.text);
+    told.truncate(EVENTS);
+    told
 }
 
 fn event(event: &Event) -> Option<EventView> {
@@ -479,14 +483,14 @@ fn tell(what: &What) -> (Mood, String, &str) {
         What::Started { version } => (Mood::Well, format!("Dockbeacon {version} started"), ""),
         What::EngineUp { version } => (Mood::Well, format!("engine {version} answers"), ""),
         What::EngineDown { error } => (Mood::Fault, error.clone(), ""),
-        What::CheckFinished { candidates: 0, failed: 0, images } => {
-            (Mood::Well, format!("checked {images} images: all current"), "")
+        What::CheckFinished { images, candidates, failed } => {
+            let mood = match (candidates, failed) {
+                (0, 0) => Mood::Well,
+                (_, 0) => Mood::Waiting,
+                _ => Mood::Fault,
+            };
+            (mood, super::check::told(*images, *candidates, *failed), "")
         }
-        What::CheckFinished { images, candidates, failed } => (
-            if *failed > 0 { Mood::Fault } else { Mood::Waiting },
-            format!("checked {images} images: {candidates} newer, {failed} could not be asked"),
-            "",
-        ),
         What::CandidateFound { container, image, digest } => {
             (Mood::Waiting, format!("newer image for {container}: {image} ({digest})"), container.as_str())
         }

@@ -1,0 +1,85 @@
+//! A real browser for a test: Debian's chromium behind chromedriver.
+//!
+//! Owns both processes. Must never know a page.
+#![allow(clippy::disallowed_methods, reason = "tests read the time")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::json;
+
+/// What becomes true in a page without anybody's patience being tried.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// A chromedriver that ends with the test.
+pub struct Driver(Child);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts a browser with a profile of its own.
+pub async fn browser(profile: &std::path::Path) -> (Driver, Client) {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|l| l.local_addr())
+        .map(|a: SocketAddr| a.port())
+        .unwrap();
+    let driver = Command::new("chromedriver")
+        .arg(format!("--port={port}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver, from Debian's package chromium-driver");
+    let driver = Driver(driver);
+    let options = json!({"goog:chromeOptions": {"args": [
+        "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
+        "--window-size=1280,900", format!("--user-data-dir={}", profile.display()),
+    ]}});
+    let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+    builder.capabilities(options.as_object().expect("an object").clone());
+    let address = format!("http://127.0.0.1:{port}");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match builder.connect(&address).await {
+            Ok(client) => return (driver, client),
+            Err(error) => assert!(Instant::now() < deadline, "no browser: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Waits until an expression is true in the page.
+pub async fn until(page: &Client, what: &str) {
+    until_within(page, SOON, what).await;
+}
+
+/// The same, with a patience of its own.
+pub async fn until_within(page: &Client, limit: Duration, what: &str) {
+    let deadline = Instant::now() + limit;
+    let script = format!("return Boolean({what})");
+    while !page.execute(&script, vec![]).await.is_ok_and(|v| v == json!(true)) {
+        if Instant::now() > deadline {
+            let shown = page.execute("return location.href + '\\n' + document.body.innerText", vec![]).await;
+            panic!("never became true: {what}\n{shown:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Clicks.
+pub async fn click(page: &Client, selector: &str) {
+    page.find(Locator::Css(selector)).await.expect(selector).click().await.expect(selector);
+}
+
+/// Types into a field.
+pub async fn fill(page: &Client, selector: &str, text: &str) {
+    let field = page.find(Locator::Css(selector)).await.expect(selector);
+    field.clear().await.expect(selector);
+    field.send_keys(text).await.expect(selector);
+}
