@@ -28,7 +28,7 @@ async fn the_loops_are_asked_what_the_request_says() {
             "update",
             json!({ "containers": ["web", "db"] }),
             "Update(Actor",
-            r#"names: ["web", "db"], images: [], wait: false"#,
+            r#"names: ["web", "db"], images: [], only_approved: false, wait: false"#,
         ),
         ("rollback", json!({ "container": "web" }), "Rollback(Actor", r#""web""#),
         ("pause", json!({ "seconds": 60 }), "Pause(Actor", ", 60,"),
@@ -221,7 +221,12 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
     let seen = loops.await.unwrap();
     assert_eq!(
         seen[2],
-        UpdateRequest { names: vec![], images: vec!["web".into(), "db".into(), "x:1".into()], wait: true, ..UpdateRequest::default() }
+        UpdateRequest {
+            names: vec![],
+            images: vec!["web".into(), "db".into(), "x:1".into()],
+            wait: true,
+            ..UpdateRequest::default()
+        }
     );
 }
 
