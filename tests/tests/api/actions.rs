@@ -221,7 +221,12 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
     let seen = loops.await.unwrap();
     assert_eq!(
         seen[2],
-        UpdateRequest { names: vec![], images: vec!["web".into(), "db".into(), "x:1".into()], wait: true, ..UpdateRequest::default() }
+        UpdateRequest {
+            names: vec![],
+            images: vec!["web".into(), "db".into(), "x:1".into()],
+            wait: true,
+            ..UpdateRequest::default()
+        }
     );
 }
 
