@@ -123,7 +123,7 @@ impl Queue {
     }
 
     async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
-        let checked = self.work.check(names).await.map_err(|e| Refusal::Conflict(e.to_string()))?;
+        let checked = self.work.check(names).await.map_err(refusal)?;
         Ok(checked.summary())
     }
 
@@ -135,12 +135,19 @@ impl Queue {
                 Refusal::Busy("another run is under way; ask again when it is over".to_owned())
             })?
         };
+        self.still_up()?;
         Box::pin(self.work.update(actor, request)).await.map_err(refusal)
     }
 
     async fn roll_back(&self, actor: &Actor, name: &str) -> Result<Summary, Refusal> {
         let _turn = self.turn.lock().await;
+        self.still_up()?;
         Box::pin(self.work.roll_back(actor, name)).await.map_err(refusal)
+    }
+
+    /// Whoever waited for a turn while the daemon was told to stop does not begin any more.
+    fn still_up(&self) -> Result<(), Refusal> {
+        if self.work.shutdown.is_cancelled() { Err(Refusal::Stopping) } else { Ok(()) }
     }
 
     /// Notes the approval and starts the update of what was approved.
@@ -209,7 +216,7 @@ fn said(message: &str) -> Summary {
 
 fn refusal(error: JobError) -> Refusal {
     match error {
-        JobError::Engine(error) => Refusal::Conflict(error.to_string()),
+        JobError::Engine(error) => Refusal::EngineAway(error.to_string()),
         JobError::Interrupted(Interrupted::Stopping) => Refusal::Stopping,
         JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
         JobError::NotFound(why) => Refusal::NotFound(why),

@@ -27,6 +27,8 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Between two looks at a container that is being watched; the first ones come faster.
 const LOOK: Duration = Duration::from_millis(1000);
 const FIRST_LOOKS: Duration = Duration::from_millis(200);
+/// So often an act that is not answered in time is asked for again.
+const LATE: u32 = 2;
 /// Lines of a failed container's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -157,10 +159,30 @@ impl Work {
             return self.verify(tx, id, story).await;
         }
         let begun = (self.clock)().monotonic;
+        let mut late = 0;
         loop {
-            return Ok(match self.act(tx, act, story).await {
+            let acting = self.act(tx, act, story);
+            let acted = if *act == Act::Pull {
+                tokio::select! {
+                    acted = acting => acted,
+                    // A pull may take longer than anybody waits for an end, and nothing has been touched yet.
+                    () = self.shutdown.cancelled() => {
+                        let why = "Dockbeacon was stopped while it pulled; the next check takes it up again";
+                        return Ok(Answer::Failed { why: why.to_owned() });
+                    }
+                }
+            } else {
+                acting.await
+            };
+            return Ok(match acted {
                 Ok(answer) => answer,
+                Err(error @ EngineError::TimedOut { .. }) if late >= LATE && self.engine_answers().await => {
+                    // The engine is there and this one thing does not come to an end, such as the stop of a process that
+                    // the kernel cannot end. Going back is then better than asking for ever.
+                    Answer::Failed { why: error.to_string() }
+                }
                 Err(error) if error.engine_is_away() => {
+                    late += u32::from(matches!(error, EngineError::TimedOut { .. }));
                     self.wait_for_engine(begun, &error).await?;
                     continue;
                 }
@@ -171,6 +193,13 @@ impl Work {
                 }
                 Err(error) => Answer::Failed { why: error.to_string() },
             });
+        }
+    }
+
+    async fn engine_answers(&self) -> bool {
+        match self.engine().await {
+            Ok(engine) => engine.ping().await.is_ok(),
+            Err(_) => false,
         }
     }
 
@@ -311,6 +340,11 @@ impl Work {
         };
         let mut ends = Vec::new();
         for (tx, rows) in open {
+            // Each start of a transaction counts as a takeover, and some of those give an update up: a process that is
+            // about to end must not use them up.
+            if self.shutdown.is_cancelled() {
+                return Err(Interrupted::Stopping);
+            }
             let records: Vec<Record> = rows
                 .iter()
                 .filter_map(|(_, json)| {
