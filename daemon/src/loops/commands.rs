@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::publish::button_facts;
+use crate::failpoint;
 use crate::handles::{Actor, Command, Refusal, Reply, Summary, UpdateRequest};
 use crate::supervisor::Progress;
 use crate::work::jobs::JobError;
@@ -56,6 +57,7 @@ pub async fn run(
             command = commands.recv() => {
                 let Some(command) = command else { break };
                 progress.mark();
+                failpoint::hang("commands.hang").await;
                 queue.take(command, &mut jobs);
             }
             Some(ended) = jobs.join_next() => if let Err(error) = ended {
@@ -86,39 +88,56 @@ impl Queue {
             Command::Check(_, names, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.check(&names).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Update(actor, request, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.update(&actor, &request).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Rollback(actor, name, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.roll_back(&actor, &name).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Approve(actor, names, fingerprint, reply) => {
-                answer_to(reply, self.approve(&actor, &names, fingerprint.as_deref(), jobs));
+                let answer = self.approve(&actor, &names, fingerprint.as_deref(), jobs);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Pause(actor, seconds, reply) => {
-                answer_to(reply, self.work.pause(&actor, Duration::from_secs(seconds)).map_err(refusal));
+                let answer = self.work.pause(&actor, Duration::from_secs(seconds)).map_err(refusal);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
-            Command::Resume(actor, reply) => answer_to(reply, self.work.resume(&actor).map_err(refusal)),
+            Command::Resume(actor, reply) => {
+                let answer = self.work.resume(&actor).map_err(refusal);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
+            }
             Command::Press(actor, gesture, reply) => {
                 let answer = self.press(&actor, gesture, jobs);
-                answer_to(reply, answer);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Happened(what) => self.work.board.tell(what),
             Command::Identify(_, reply) => {
                 let until = (self.work.clock)().monotonic + IDENTIFY;
                 self.work.board.state().identify_until = Some(until);
-                self.work.board.changed.notify_one();
-                answer_to(reply, Ok(said("the lamps are fast for 15 seconds")));
+                let answer = Ok(said("the lamps are fast for 15 seconds"));
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
+        }
+    }
+
+    /// Answers when the snapshot shows what was done: whoever asked looks there next.
+    async fn answer(&self, reply: Reply<Summary>, answer: Result<Summary, Refusal>) {
+        tokio::select! {
+            () = self.work.board.until_shown() => {}
+            () = self.work.shutdown.cancelled() => {}
+        }
+        if reply.send(answer).is_err() {
+            // The one who asked may have gone; that is no trouble.
+            tracing::debug!("nobody waits for the answer any more");
         }
     }
 
@@ -221,12 +240,5 @@ fn refusal(error: JobError) -> Refusal {
         JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
         JobError::NotFound(why) => Refusal::NotFound(why),
         JobError::Conflict(why) => Refusal::Conflict(why),
-    }
-}
-
-/// The one who asked may have gone; that is no trouble.
-fn answer_to(reply: Reply<Summary>, answer: Result<Summary, Refusal>) {
-    if reply.send(answer).is_err() {
-        tracing::debug!("nobody waits for the answer any more");
     }
 }

@@ -76,12 +76,10 @@ impl Work {
     }
 
     fn post(&self, inventory: Inventory) {
+        self.board.review_lost(&inventory);
         let mut state = self.board.state();
         let changed = state.inventory.as_deref() != Some(&inventory);
         if changed {
-            for container in inventory.containers.iter().filter(|c| c.is_running()) {
-                state.lost.remove(container.name.as_str());
-            }
             state.inventory = Some(std::sync::Arc::new(inventory));
         }
         drop(state);

@@ -151,8 +151,13 @@ impl Work {
             Ok(plan) => plan,
             Err(NotPrepared::Engine(error)) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(container = %finding.name, %error, "not updated");
-                tally.refuse(finding.name.as_str(), &error.to_string());
+                let (name, error) = (finding.name.as_str(), error.to_string());
+                let target = finding.target.as_ref().map(Target::key).unwrap_or_default();
+                if !self.board.is_old_failure(name, target, &error) {
+                    tracing::warn!(container = name, error, "not updated");
+                    self.board.note_failure(name, target, &error, "");
+                }
+                tally.refuse(name, &error);
                 return Ok(None);
             }
         };

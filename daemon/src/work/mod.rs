@@ -97,6 +97,13 @@ impl Work {
         *self.link.lock().await = None;
     }
 
+    /// Tells the watchdog that the next thing may take so long.
+    pub fn expect_within(&self, wait: Duration) {
+        if let Some(progress) = &self.progress {
+            progress.mark_and_expect_within(wait);
+        }
+    }
+
     /// Tells the watchdog that something moves.
     pub fn mark(&self) {
         if let Some(progress) = &self.progress {

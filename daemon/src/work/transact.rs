@@ -232,6 +232,8 @@ impl Work {
             }
             Act::Stop { id } => {
                 let wait = plan.stop_timeout.map(|s| Duration::from_secs(u64::from(s)));
+                let own = plan.definition.body.get("StopTimeout").and_then(Value::as_u64);
+                self.expect_within(wait.or(own.map(Duration::from_secs)).unwrap_or_default());
                 engine.stop(id.as_str(), wait, plan.stop_signal.as_deref()).await?;
             }
             Act::RestartOff { id } => {
@@ -345,11 +347,15 @@ impl Work {
             if self.shutdown.is_cancelled() {
                 return Err(Interrupted::Stopping);
             }
+            // From the beginning of a journal, however short, the core finds its way whatever has been done since; with a
+            // hole in the middle it would believe in things that were not so.
             let records: Vec<Record> = rows
                 .iter()
-                .filter_map(|(_, json)| {
+                .map_while(|(_, json)| {
                     serde_json::from_str(json)
-                        .inspect_err(|error| tracing::error!(tx, %error, "a journal record cannot be read"))
+                        .inspect_err(|error| {
+                            tracing::error!(tx, %error, "a journal record cannot be read; what follows it is passed over");
+                        })
                         .ok()
                 })
                 .collect();
@@ -392,10 +398,22 @@ impl Work {
             tracing::error!(%error, container = name, "the end of an update could not be remembered");
         }
         if outcome == Outcome::Lost {
-            self.board.state().lost.insert(name.to_owned());
+            self.board.lose(name, message);
         }
         self.close(plan.tx.as_str());
         self.board.recall();
+        if outcome == Outcome::Failed {
+            // It is tried again at every check. The same failure is told once, and its history has one row.
+            let again = self.board.is_old_failure(name, key, message);
+            let before = self.board.note_failure(name, key, message, plan.tx.as_str());
+            if again {
+                if let Some(error) = before.and_then(|tx| self.store.update_forget(&tx).err()) {
+                    tracing::warn!(%error, "a repeated failure stays in the history");
+                }
+                tracing::info!(container = name, "again: {message}");
+                return;
+            }
+        }
         self.board.tell(What::UpdateFinished {
             tx: plan.tx.to_string(),
             container: name.to_owned(),
