@@ -1,4 +1,4 @@
-//! Points at which a crash test stops the process dead.
+//! Points at which a crash test stops the process dead, or lets a loop hang.
 //!
 //! Owns the reading of `DOCKBEACON_FAILPOINT` (`name`, or `name#N` for the Nth time it is passed) and the writing of
 //! `DOCKBEACON_FAILPOINT_TRACE` (a file that gets a line for each point passed, so that a test finds them all and no list
@@ -10,6 +10,31 @@ pub fn hit(name: &str) {
     if armed(name) {
         die();
     }
+}
+
+/// Stays at the point `name` for ever when it is armed and its turn has come: a loop that hangs.
+pub async fn hang(name: &str) {
+    if armed(name) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The patience of the watchdog with a loop: `DOCKBEACON_PATIENCE_MS` where fail points are compiled in, so that a test
+/// need not wait a minute.
+#[cfg(not(feature = "failpoints"))]
+#[inline]
+#[must_use]
+pub const fn patience(usual: std::time::Duration) -> std::time::Duration {
+    usual
+}
+
+/// The patience of the watchdog with a loop: `DOCKBEACON_PATIENCE_MS` where fail points are compiled in, so that a test
+/// need not wait a minute.
+#[cfg(feature = "failpoints")]
+#[must_use]
+pub fn patience(usual: std::time::Duration) -> std::time::Duration {
+    let given = std::env::var("DOCKBEACON_PATIENCE_MS").ok().and_then(|text| text.parse().ok());
+    given.map_or(usual, std::time::Duration::from_millis)
 }
 
 /// Whether `name` is armed and its turn has come; counts as passing it once.
