@@ -105,6 +105,9 @@ pub enum Refusal {
     /// Not possible now: plan changed, engine away.
     #[error("{0}")]
     Conflict(String),
+    /// The engine does not answer.
+    #[error("{0}")]
+    EngineAway(String),
     /// The daemon is stopping.
     #[error("the daemon is stopping; try again when it is up")]
     Stopping,

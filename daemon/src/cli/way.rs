@@ -16,7 +16,7 @@ use super::{person, run_of};
 use crate::config::{ConfigError, Loaded};
 use crate::docker::EngineError;
 use crate::exit::ExitCode;
-use crate::handles::Summary;
+use crate::handles::{Summary, UpdateRequest};
 use crate::lock::{self, LockError, StateLock};
 use crate::ports::{AuditRow, Records as _};
 use crate::view::{ContainerView, PlanView, Status};
@@ -45,6 +45,9 @@ pub enum Failure {
     /// The engine.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// The engine, as the daemon says.
+    #[error("{0}")]
+    EngineAway(String),
     /// A job.
     #[error("{0}")]
     Job(#[from] JobError),
@@ -65,7 +68,7 @@ impl Failure {
             Self::Settings(_) => ExitCode::Settings,
             Self::Lock(error) => error.into(),
             Self::Busy(_) => ExitCode::Busy,
-            Self::Engine(_) => ExitCode::EngineAway,
+            Self::Engine(_) | Self::EngineAway(_) => ExitCode::EngineAway,
             Self::Job(error) => error.exit(),
             Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
         }
@@ -143,8 +146,9 @@ impl Way {
                 work.check(names).await?;
                 work.look_closer().await?;
                 let approved = work.approve(&person(), names, None)?;
-                self.with_progress(async { Ok(Box::pin(work.update(&person(), &run_of(&approved))).await?) })
-                    .await
+                // Nothing beyond what was approved, also if the registry moved on meanwhile: as the daemon does it.
+                let request = UpdateRequest { only_approved: true, ..run_of(&approved) };
+                self.with_progress(async { Ok(Box::pin(work.update(&person(), &request)).await?) }).await
             }
         }
     }

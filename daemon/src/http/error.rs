@@ -77,6 +77,9 @@ pub enum HttpError {
     /// Something that we need does not answer.
     #[error("{0}")]
     Unavailable(String),
+    /// The engine does not answer.
+    #[error("{0}")]
+    EngineAway(String),
     /// It took too long.
     #[error("the request took too long")]
     Timeout,
@@ -173,6 +176,9 @@ impl HttpError {
                 "unavailable",
                 "try again shortly; look at the daemon's log if it stays",
             ),
+            Self::EngineAway(_) => {
+                (S::SERVICE_UNAVAILABLE, "engine-away", "see /api/v1/status, and ask again when it answers")
+            }
             Self::Timeout => {
                 (S::SERVICE_UNAVAILABLE, "timeout", "try again; look at the daemon's log if it stays")
             }
@@ -202,7 +208,7 @@ impl HttpError {
         if let Self::TooMany(seconds) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
-        if matches!(self, Self::BusyCompat(_) | Self::Unavailable(_)) {
+        if matches!(self, Self::BusyCompat(_) | Self::Unavailable(_) | Self::EngineAway(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(30));
         }
         if matches!(self, Self::Unauthenticated) {
@@ -234,6 +240,7 @@ impl From<Refusal> for HttpError {
             Refusal::Busy(why) => Self::Busy(why),
             Refusal::NotFound(why) => Self::NotFound(why),
             Refusal::Conflict(why) => Self::Conflict(why),
+            Refusal::EngineAway(why) => Self::EngineAway(why),
             Refusal::Stopping => Self::Unavailable(Refusal::Stopping.to_string()),
         }
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
-use crate::view::{Mood, SettingView, View};
+use crate::view::{SettingView, Status, View};
 use crate::work::{Work, view};
 
 /// At most this many snapshots a second, whatever happens.
@@ -43,6 +43,7 @@ pub async fn run(
 ) -> Result<(), String> {
     loop {
         progress.mark_and_expect_within(LOOK);
+        let asked = work.board.asked_so_far();
         let view = make(&work, &fixed, &panel);
         out.send_if_modified(|before| {
             let changed = **before != view;
@@ -51,6 +52,7 @@ pub async fn run(
             }
             changed
         });
+        work.board.shown(asked);
         tokio::select! {
             () = work.shutdown.cancelled() => {
                 panel.send_if_modified(|shown| set(shown, State::None, (work.clock)().monotonic));
@@ -69,7 +71,7 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     }
     let (mut status, containers, plan, updates) = view::snapshot(work);
     status.started = Some(fixed.started);
-    let facts = panel_facts(work, &containers, status.waiting, &updates);
+    let facts = panel_facts(work, &status, &updates);
     let now = (work.clock)();
     let shown = choose(&facts);
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
@@ -98,12 +100,7 @@ fn set(shown: &mut PanelState, state: State, now: Duration) -> bool {
     changed
 }
 
-fn panel_facts(
-    work: &Work,
-    containers: &[crate::view::ContainerView],
-    waiting: usize,
-    updates: &[crate::view::UpdateView],
-) -> PanelFacts {
+fn panel_facts(work: &Work, status: &Status, updates: &[crate::view::UpdateView]) -> PanelFacts {
     let state = work.board.state();
     let now = (work.clock)();
     let local = now.civil.with_timezone(&work.settings.schedule.time_zone);
@@ -112,9 +109,9 @@ fn panel_facts(
         asleep: state.inventory.is_none() && state.engine.error.is_none(),
         identify: state.identify_until.is_some_and(|until| now.monotonic < until),
         claimed: state.claimed,
-        fault: state.engine.error.is_some() || containers.iter().any(|c| c.mood == Mood::Fault),
+        fault: state.engine.error.is_some() || status.unwell > 0,
         working: updates.iter().any(|u| u.outcome == "running"),
-        approvals: waiting,
+        approvals: status.waiting,
         hours: work.settings.panel.lamps,
         minute: if now.trusted { minute } else { None },
         ..PanelFacts::default()

@@ -135,6 +135,7 @@ impl Work {
         let in_use: std::collections::BTreeSet<&str> =
             inventory.containers.iter().map(|c| c.image_id.as_str()).collect();
         for id in in_use.iter().filter(|id| !known.iter().any(|k| k == *id)) {
+            self.mark();
             let engine = self.engine().await?;
             if let Some(config) = engine.inspect_image(id).await?.and_then(|i| i.get("Config").cloned())
                 && let Err(error) = self.store.image_config_put(id, &config.to_string())

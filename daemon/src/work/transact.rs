@@ -27,6 +27,8 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Between two looks at a container that is being watched; the first ones come faster.
 const LOOK: Duration = Duration::from_millis(1000);
 const FIRST_LOOKS: Duration = Duration::from_millis(200);
+/// So often an act that is not answered in time is asked for again.
+const LATE: u32 = 2;
 /// Lines of a failed container's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -157,10 +159,30 @@ impl Work {
             return self.verify(tx, id, story).await;
         }
         let begun = (self.clock)().monotonic;
+        let mut late = 0;
         loop {
-            return Ok(match self.act(tx, act, story).await {
+            let acting = self.act(tx, act, story);
+            let acted = if *act == Act::Pull {
+                tokio::select! {
+                    acted = acting => acted,
+                    // A pull may take longer than anybody waits for an end, and nothing has been touched yet.
+                    () = self.shutdown.cancelled() => {
+                        let why = "Dockbeacon was stopped while it pulled; the next check takes it up again";
+                        return Ok(Answer::Failed { why: why.to_owned() });
+                    }
+                }
+            } else {
+                acting.await
+            };
+            return Ok(match acted {
                 Ok(answer) => answer,
+                Err(error @ EngineError::TimedOut { .. }) if late >= LATE && self.engine_answers().await => {
+                    // The engine is there and this one thing does not come to an end, such as the stop of a process that
+                    // the kernel cannot end. Going back is then better than asking for ever.
+                    Answer::Failed { why: error.to_string() }
+                }
                 Err(error) if error.engine_is_away() => {
+                    late += u32::from(matches!(error, EngineError::TimedOut { .. }));
                     self.wait_for_engine(begun, &error).await?;
                     continue;
                 }
@@ -171,6 +193,13 @@ impl Work {
                 }
                 Err(error) => Answer::Failed { why: error.to_string() },
             });
+        }
+    }
+
+    async fn engine_answers(&self) -> bool {
+        match self.engine().await {
+            Ok(engine) => engine.ping().await.is_ok(),
+            Err(_) => false,
         }
     }
 
@@ -203,6 +232,8 @@ impl Work {
             }
             Act::Stop { id } => {
                 let wait = plan.stop_timeout.map(|s| Duration::from_secs(u64::from(s)));
+                let own = plan.definition.body.get("StopTimeout").and_then(Value::as_u64);
+                self.expect_within(wait.or(own.map(Duration::from_secs)).unwrap_or_default());
                 engine.stop(id.as_str(), wait, plan.stop_signal.as_deref()).await?;
             }
             Act::RestartOff { id } => {
@@ -311,11 +342,20 @@ impl Work {
         };
         let mut ends = Vec::new();
         for (tx, rows) in open {
+            // Each start of a transaction counts as a takeover, and some of those give an update up: a process that is
+            // about to end must not use them up.
+            if self.shutdown.is_cancelled() {
+                return Err(Interrupted::Stopping);
+            }
+            // From the beginning of a journal, however short, the core finds its way whatever has been done since; with a
+            // hole in the middle it would believe in things that were not so.
             let records: Vec<Record> = rows
                 .iter()
-                .filter_map(|(_, json)| {
+                .map_while(|(_, json)| {
                     serde_json::from_str(json)
-                        .inspect_err(|error| tracing::error!(tx, %error, "a journal record cannot be read"))
+                        .inspect_err(|error| {
+                            tracing::error!(tx, %error, "a journal record cannot be read; what follows it is passed over");
+                        })
                         .ok()
                 })
                 .collect();
@@ -358,10 +398,22 @@ impl Work {
             tracing::error!(%error, container = name, "the end of an update could not be remembered");
         }
         if outcome == Outcome::Lost {
-            self.board.state().lost.insert(name.to_owned());
+            self.board.lose(name, message);
         }
         self.close(plan.tx.as_str());
         self.board.recall();
+        if outcome == Outcome::Failed {
+            // It is tried again at every check. The same failure is told once, and its history has one row.
+            let again = self.board.is_old_failure(name, key, message);
+            let before = self.board.note_failure(name, key, message, plan.tx.as_str());
+            if again {
+                if let Some(error) = before.and_then(|tx| self.store.update_forget(&tx).err()) {
+                    tracing::warn!(%error, "a repeated failure stays in the history");
+                }
+                tracing::info!(container = name, "again: {message}");
+                return;
+            }
+        }
         self.board.tell(What::UpdateFinished {
             tx: plan.tx.to_string(),
             container: name.to_owned(),
