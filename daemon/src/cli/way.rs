@@ -44,6 +44,9 @@ pub enum Failure {
     /// The engine.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// The daemon cannot reach it.
+    #[error("{0}")]
+    EngineAway(String),
     /// A job.
     #[error("{0}")]
     Job(#[from] JobError),
@@ -64,9 +67,10 @@ impl Failure {
             Self::Settings(_) => ExitCode::Settings,
             Self::Lock(error) => error.into(),
             Self::Busy(_) => ExitCode::Busy,
-            Self::Engine(_) => ExitCode::EngineAway,
+            Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
             Self::Job(error) => error.exit(),
-            Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
+            Self::Engine(_) | Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
         }
     }
 }

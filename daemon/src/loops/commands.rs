@@ -123,7 +123,7 @@ impl Queue {
     }
 
     async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
-        let checked = self.work.check(names).await.map_err(|e| Refusal::Conflict(e.to_string()))?;
+        let checked = self.work.check(names).await.map_err(|e| refusal(e.into()))?;
         Ok(checked.summary())
     }
 
@@ -209,9 +209,10 @@ fn said(message: &str) -> Summary {
 
 fn refusal(error: JobError) -> Refusal {
     match error {
+        JobError::Engine(error) if error.engine_is_away() => Refusal::EngineAway(error.to_string()),
         JobError::Engine(error) => Refusal::Conflict(error.to_string()),
         JobError::Interrupted(Interrupted::Stopping) => Refusal::Stopping,
-        JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
+        JobError::Interrupted(error) => Refusal::EngineAway(error.to_string()),
         JobError::NotFound(why) => Refusal::NotFound(why),
         JobError::Conflict(why) => Refusal::Conflict(why),
     }
