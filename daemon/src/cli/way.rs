@@ -45,7 +45,7 @@ pub enum Failure {
     /// The engine.
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The engine, as the daemon says.
+    /// The daemon cannot reach it.
     #[error("{0}")]
     EngineAway(String),
     /// A job.
@@ -68,9 +68,10 @@ impl Failure {
             Self::Settings(_) => ExitCode::Settings,
             Self::Lock(error) => error.into(),
             Self::Busy(_) => ExitCode::Busy,
-            Self::Engine(_) | Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
             Self::Job(error) => error.exit(),
-            Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
+            Self::Engine(_) | Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
         }
     }
 }

@@ -43,10 +43,12 @@ impl JobError {
     #[must_use]
     pub const fn exit(&self) -> ExitCode {
         match self {
-            Self::Engine(_) | Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
-            Self::Interrupted(Interrupted::Stopping) | Self::NotFound(_) | Self::Conflict(_) => {
-                ExitCode::Failed
-            }
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
+            Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
+            Self::Engine(_)
+            | Self::Interrupted(Interrupted::Stopping)
+            | Self::NotFound(_)
+            | Self::Conflict(_) => ExitCode::Failed,
         }
     }
 }
