@@ -27,6 +27,8 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Between two looks at a container that is being watched; the first ones come faster.
 const LOOK: Duration = Duration::from_millis(1000);
 const FIRST_LOOKS: Duration = Duration::from_millis(200);
+/// Why an update is given up that had touched nothing yet.
+const STOPPED: &str = "Dockbeacon was stopped before anything had been touched";
 /// Lines of a failed container's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -34,7 +36,7 @@ const LOG_LINES: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted {
     /// The process is stopping.
-    #[error("stopped in the middle; the next start goes on from here")]
+    #[error("told to stop; what was begun is finished at the next start")]
     Stopping,
     /// The engine stayed away.
     #[error("the engine stayed away: {0}; the next start goes on from here")]
@@ -50,7 +52,7 @@ impl Work {
         let mut story = Story::new(self, driver.tx());
         loop {
             if self.shutdown.is_cancelled() {
-                driver.interrupt("Dockbeacon was stopped before anything had been touched");
+                driver.interrupt(STOPPED);
             }
             match driver.wanted() {
                 Want::Look => {
@@ -83,7 +85,11 @@ impl Work {
                     }
                     failpoint::hit(&format!("journal.{}", word(&act)));
                     story.step(driver.tx(), "");
-                    let answer = self.answer(driver.tx(), &act, &mut story).await?;
+                    let Some(answer) = self.answer(driver.tx(), &act, &mut story).await? else {
+                        driver.engine_was_away();
+                        story.step(driver.tx(), "the engine was away and is back");
+                        continue;
+                    };
                     failpoint::hit(&format!("done.{}", word(&act)));
                     driver.answered(answer);
                 }
@@ -150,27 +156,46 @@ impl Work {
         })
     }
 
-    /// Acts, and says what came of it. An engine that goes away in the middle is waited for and asked again: every act can
-    /// be repeated.
-    async fn answer(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
-        if let Act::Verify { id } = act {
-            return self.verify(tx, id, story).await;
-        }
+    /// Acts, and says what came of it. `None`: the engine went away in the middle, or did not answer in time, and answers
+    /// again now.
+    async fn answer(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Option<Answer>, Interrupted> {
+        let done = match act {
+            Act::Verify { id } => self.verify(tx, id, story).await?,
+            Act::Pull
+            | Act::MoveReference { .. }
+            | Act::Create
+            | Act::CreateAgain
+            | Act::Connect { .. }
+            | Act::Stop { .. }
+            | Act::RestartOff { .. }
+            | Act::RestartBack { .. }
+            | Act::Rename { .. }
+            | Act::Start { .. }
+            | Act::Remove { .. }
+            | Act::TidyImages => self.act(tx, act, story).await,
+        };
+        Ok(Some(match done {
+            Ok(answer) => answer,
+            Err(error) if error.engine_is_away() => {
+                self.until_it_answers(error).await?;
+                return Ok(None);
+            }
+            Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
+                Answer::Gone { why }
+            }
+            Err(error) => Answer::Failed { why: error.to_string() },
+        }))
+    }
+
+    /// Waits until the engine answers again.
+    async fn until_it_answers(&self, mut error: EngineError) -> Result<(), Interrupted> {
         let begun = (self.clock)().monotonic;
         loop {
-            return Ok(match self.act(tx, act, story).await {
-                Ok(answer) => answer,
-                Err(error) if error.engine_is_away() => {
-                    self.wait_for_engine(begun, &error).await?;
-                    continue;
-                }
-                Err(EngineError::NotFound(why))
-                    if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) =>
-                {
-                    Answer::Gone { why }
-                }
-                Err(error) => Answer::Failed { why: error.to_string() },
-            });
+            self.wait_for_engine(begun, &error).await?;
+            match self.look().await {
+                Ok(_) => return Ok(()),
+                Err(again) => error = again,
+            }
         }
     }
 
@@ -178,7 +203,13 @@ impl Work {
         let engine = self.engine().await?;
         let plan = &tx.plan;
         match act {
-            Act::Pull => return self.bring_image(&engine, tx, story).await,
+            Act::Pull => {
+                // It may take an hour and has touched nothing: who wants to stop need not wait for it.
+                return tokio::select! {
+                    brought = self.bring_image(&engine, tx, story) => brought,
+                    () = self.shutdown.cancelled() => Ok(Answer::Failed { why: STOPPED.to_owned() }),
+                };
+            }
             Act::MoveReference { to } => {
                 engine.tag(to.as_str(), &plan.reference.name(), &plan.reference.tag).await?;
             }
@@ -260,23 +291,25 @@ impl Work {
     }
 
     /// Watches a container until it is well or has failed.
-    async fn verify(&self, tx: &Tx, id: &ContainerId, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
+    async fn verify(
+        &self,
+        tx: &Tx,
+        id: &ContainerId,
+        story: &mut Story<'_>,
+    ) -> Result<Result<Answer, EngineError>, Interrupted> {
         let begun = (self.clock)().monotonic;
         loop {
             let inspect = match self.inspect(id).await {
                 Ok(inspect) => inspect,
-                Err(error) => {
-                    self.wait_for_engine((self.clock)().monotonic, &error).await?;
-                    continue;
-                }
+                Err(error) => return Ok(Err(error)),
             };
             let Some(inspect) = inspect else {
-                return Ok(Answer::Gone { why: "somebody removed it".to_owned() });
+                return Ok(Ok(Answer::Gone { why: "somebody removed it".to_owned() }));
             };
             self.mark();
             let watched = (self.clock)().monotonic.saturating_sub(begun);
             match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched) {
-                Verdict::Healthy(seen) => return Ok(Answer::Healthy { seen }),
+                Verdict::Healthy(seen) => return Ok(Ok(Answer::Healthy { seen })),
                 Verdict::Failed(seen) => {
                     let log = match self.engine().await {
                         Ok(engine) => engine
@@ -285,7 +318,7 @@ impl Work {
                             .unwrap_or_else(|e| vec![e.to_string()]),
                         Err(error) => vec![error.to_string()],
                     };
-                    return Ok(Answer::Unhealthy { seen, log });
+                    return Ok(Ok(Answer::Unhealthy { seen, log }));
                 }
                 Verdict::Pending(seen) => story.step(tx, &seen),
             }
