@@ -108,7 +108,7 @@ impl Way {
                 client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                let checked = work.check(names).await?;
+                let checked = work.unless_stopping(work.check(names)).await?;
                 Ok(checked.summary())
             }
         }
@@ -139,8 +139,8 @@ impl Way {
                 client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                work.check(names).await?;
-                work.look_closer().await?;
+                work.unless_stopping(work.check(names)).await?;
+                work.unless_stopping(work.look_closer()).await?;
                 let approved = work.approve(&person(), names, None)?;
                 self.with_progress(async { Ok(Box::pin(work.update(&person(), &run_of(&approved))).await?) })
                     .await

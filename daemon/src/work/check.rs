@@ -2,7 +2,7 @@
 //!
 //! Owns one check: list, ask every registry once, look into what is new. Must never change anything on the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use dockbeacon_core::event::What;
 use dockbeacon_core::model::{ImageRef, Inventory};
@@ -113,10 +113,7 @@ impl Work {
             wanted(&inventory, policies.iter().filter(|(c, _)| asked(c.name.as_str())).map(|(c, p)| (*c, p)));
         self.board.state().checking = true;
         self.board.tell(What::CheckStarted);
-        let answers = tokio::select! {
-            answers = self.registry.heads(&references) => answers,
-            () = self.shutdown.cancelled() => BTreeMap::new(),
-        };
+        let answers = self.registry.heads(&references).await;
         let failed = answers.values().filter(|a| a.is_err()).count();
         {
             let mut state = self.board.state();
