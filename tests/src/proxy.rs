@@ -11,6 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::engine::TestEngine;
@@ -23,6 +24,7 @@ pub type Seen = (String, String);
 struct State {
     seen: Mutex<Vec<Seen>>,
     held: Mutex<Option<Seen>>,
+    delayed: watch::Sender<Option<Seen>>,
 }
 
 /// A running proxy; ends when dropped.
@@ -77,9 +79,15 @@ impl Proxy {
         *locked(&self.state.held) = Some((method.into(), path.into()));
     }
 
-    /// Ends [`Self::hold`] for requests to come.
+    /// From now on answers to requests of this method whose path holds this text wait until [`Self::release`].
+    pub fn delay(&self, method: &str, path: &str) {
+        self.state.delayed.send_replace(Some((method.into(), path.into())));
+    }
+
+    /// Ends [`Self::hold`] for requests to come, and [`Self::delay`].
     pub fn release(&self) {
         *locked(&self.state.held) = None;
+        self.state.delayed.send_replace(None);
     }
 }
 
@@ -99,6 +107,8 @@ async fn forward(
         request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
     );
     let held = locked(&state.held).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
+    let mut delayed = state.delayed.subscribe();
+    let late = delayed.borrow().as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
     locked(&state.seen).push(seen);
     let stream = UnixStream::connect(&upstream).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
@@ -107,6 +117,9 @@ async fn forward(
     let mut response = sender.send_request(request).await?;
     if held {
         std::future::pending::<()>().await;
+    }
+    if late {
+        delayed.wait_for(Option::is_none).await?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let from_engine = hyper::upgrade::on(&mut response);
