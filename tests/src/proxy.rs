@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::TestEngine;
@@ -30,6 +30,7 @@ struct State {
     /// Requests that stand at the gate, and the bell for whoever waits on either side of it.
     waiting: AtomicUsize,
     moved: Notify,
+    delayed: watch::Sender<Option<Seen>>,
 }
 
 /// A running proxy; ends when dropped.
@@ -115,9 +116,15 @@ impl Proxy {
         self.state.moved.notify_waiters();
     }
 
-    /// Ends [`Self::hold`] for requests to come.
+    /// From now on answers to requests of this method whose path holds this text wait until [`Self::release`].
+    pub fn delay(&self, method: &str, path: &str) {
+        self.state.delayed.send_replace(Some((method.into(), path.into())));
+    }
+
+    /// Ends [`Self::hold`] for requests to come, and [`Self::delay`].
     pub fn release(&self) {
         *locked(&self.state.held) = None;
+        self.state.delayed.send_replace(None);
     }
 }
 
@@ -137,6 +144,8 @@ async fn forward(
         request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
     );
     let held = locked(&state.held).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
+    let mut delayed = state.delayed.subscribe();
+    let late = delayed.borrow().as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
     locked(&state.seen).push(seen.clone());
     pass_gate(&state, &seen).await;
     let stream = UnixStream::connect(&upstream).await?;
@@ -146,6 +155,9 @@ async fn forward(
     let mut response = sender.send_request(request).await?;
     if held {
         std::future::pending::<()>().await;
+    }
+    if late {
+        delayed.wait_for(Option::is_none).await?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let from_engine = hyper::upgrade::on(&mut response);

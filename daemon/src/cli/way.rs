@@ -113,7 +113,7 @@ impl Way {
                 client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                let checked = work.check(names).await?;
+                let checked = work.unless_stopping(work.check(names)).await?;
                 Ok(checked.summary())
             }
         }
@@ -144,8 +144,8 @@ impl Way {
                 client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                work.check(names).await?;
-                work.look_closer().await?;
+                work.unless_stopping(work.check(names)).await?;
+                work.unless_stopping(work.look_closer()).await?;
                 let approved = work.approve(&person(), names, None)?;
                 // Nothing beyond what was approved, also if the registry moved on meanwhile: as the daemon does it.
                 let request = UpdateRequest { only_approved: true, ..run_of(&approved) };
