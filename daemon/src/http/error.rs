@@ -80,9 +80,6 @@ pub enum HttpError {
     /// Something that we need does not answer.
     #[error("{0}")]
     Unavailable(String),
-    /// The engine does not answer.
-    #[error("{0}")]
-    EngineAway(String),
     /// It took too long.
     #[error("the request took too long")]
     Timeout,
@@ -181,9 +178,6 @@ impl HttpError {
                 "unavailable",
                 "try again shortly; look at the daemon's log if it stays",
             ),
-            Self::EngineAway(_) => {
-                (S::SERVICE_UNAVAILABLE, "engine-away", "see /api/v1/status, and ask again when it answers")
-            }
             Self::Timeout => {
                 (S::SERVICE_UNAVAILABLE, "timeout", "try again; look at the daemon's log if it stays")
             }

@@ -94,12 +94,12 @@ impl Work {
     ///
     /// # Errors
     /// The work's own, or that it was given up.
-    pub async fn unless_stopping<T>(
+    pub async fn unless_stopping<T, E: Into<JobError>>(
         &self,
-        asking: impl Future<Output = Result<T, EngineError>>,
+        asking: impl Future<Output = Result<T, E>>,
     ) -> Result<T, JobError> {
         tokio::select! {
-            answer = asking => Ok(answer?),
+            answer = asking => answer.map_err(Into::into),
             () = self.shutdown.cancelled() => Err(Interrupted::Stopping.into()),
         }
     }
