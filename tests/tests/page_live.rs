@@ -274,7 +274,7 @@ async fn the_page_lives() {
     click(&page, "[data-theme-switch]").await;
     until(
         &page,
-        "document.documentElement.dataset.theme === 'light' && document.cookie.includes('theme=light')",
+        "document.documentElement.dataset.theme === 'light' && document.cookie === 'dockbeacon_theme=light'",
     )
     .await;
 

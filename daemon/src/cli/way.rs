@@ -18,6 +18,7 @@ use crate::docker::EngineError;
 use crate::exit::ExitCode;
 use crate::handles::{Summary, UpdateRequest};
 use crate::lock::{self, LockError, StateLock};
+use crate::ports::{AuditRow, Records as _};
 use crate::view::{ContainerView, PlanView, Status};
 use crate::work::jobs::JobError;
 use crate::work::{Work, view};
@@ -177,6 +178,23 @@ impl Way {
         match self {
             Self::Daemon(client) => client.post("/api/v1/resume?wait=true", &json!({})).await,
             Self::Here(work, _) => Ok(work.resume(&person())?),
+        }
+    }
+
+    pub async fn reset_password(&self) -> Result<Summary, Failure> {
+        match self {
+            Self::Daemon(client) => client.post("/api/v1/reset-password", &json!({})).await,
+            Self::Here(work, _) => {
+                let failed = |e: &dyn std::fmt::Display| Failure::Other(e.to_string());
+                // The code would be void at once: the daemon makes a new one whenever it starts without an owner.
+                work.store.set_password(None).map_err(|e| failed(&e))?;
+                let now = (work.clock)().civil;
+                let (who, what) = ("command line".to_owned(), "reset-password: done".to_owned());
+                let from = format!("user {}", nix::unistd::getuid());
+                work.store.audit(&AuditRow { at: now, who, from, what }).map_err(|e| failed(&e))?;
+                let message = "the password and all API tokens are forgotten; start the daemon, it prints the code to claim the device with";
+                Ok(Summary { message: message.to_owned(), ..Summary::default() })
+            }
         }
     }
 

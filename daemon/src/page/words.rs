@@ -197,9 +197,7 @@ pub const CLAIM_LEAD: &str = "This device has no owner yet. Show that you can re
 pub const CLAIM_WHERE: &str =
     "It was printed where Dockbeacon started: on the console, or in the system's log.";
 /// Where it is when it has scrolled away.
-pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device:";
-/// How to see it again.
-pub const CLAIM_COMMAND: &str = "journalctl -u dockbeacon | grep -i code";
+pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device, as root, this prints a new one:";
 /// Label.
 pub const CODE: &str = "Setup code";
 /// Help.

@@ -28,7 +28,7 @@ async fn the_loops_are_asked_what_the_request_says() {
             "update",
             json!({ "containers": ["web", "db"] }),
             "Update(Actor",
-            r#"names: ["web", "db"], images: [], wait: false"#,
+            r#"names: ["web", "db"], images: [], only_approved: false, wait: false"#,
         ),
         ("rollback", json!({ "container": "web" }), "Rollback(Actor", r#""web""#),
         ("pause", json!({ "seconds": 60 }), "Pause(Actor", ", 60,"),

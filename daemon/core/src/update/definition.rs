@@ -251,9 +251,6 @@ fn carry_volumes(config: &mut Map<String, Value>, host: &mut Map<String, Value>,
         }
         let read_only = mount.get("RW").and_then(Value::as_bool) == Some(false);
         carried.push(Value::String(format!("{name}:{target}{}", if read_only { ":ro" } else { "" })));
-        if let Some(own) = config.get_mut("Volumes").and_then(Value::as_object_mut) {
-            own.retain(|path, _| trim_path(path) != trim_path(target));
-        }
     }
     if !carried.is_empty() {
         match host.get_mut("Binds") {
