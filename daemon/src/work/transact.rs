@@ -322,6 +322,7 @@ impl Work {
         story: &mut Story<'_>,
     ) -> Result<Result<Answer, EngineError>, Interrupted> {
         let begun = (self.clock)().monotonic;
+        let mut restarts = None;
         loop {
             let inspect = match self.inspect(id).await {
                 Ok(inspect) => inspect,
@@ -332,7 +333,11 @@ impl Work {
             };
             self.mark();
             let watched = (self.clock)().monotonic.saturating_sub(begun);
-            match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched) {
+            // An old container that never stopped may have been restarted by the engine long ago.
+            let kept_running = id == tx.old_id() && tx.started.as_ref() != Some(id);
+            let before =
+                *restarts.get_or_insert_with(|| if kept_running { verify::restarts(&inspect) } else { 0 });
+            match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched, before) {
                 Verdict::Healthy(seen) => return Ok(Ok(Answer::Healthy { seen })),
                 Verdict::Failed(seen) => {
                     let log = match self.engine().await {
