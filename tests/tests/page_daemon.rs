@@ -3,121 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod browser;
-
-use std::time::{Duration, Instant};
+mod house;
 
 use anyhow::{Context, Result};
-use browser::{browser, click, fill, until, until_within};
+use browser::{browser, click, click_until, fill, open, until, until_within};
 use dockbeacon_tests::daemon::{Daemon, Home};
 use dockbeacon_tests::engine::{TestEngine, on_each};
 use dockbeacon_tests::image::ImageSpec;
 use dockbeacon_tests::proxy::Proxy;
-use dockbeacon_tests::registry::Registry;
-use dockbeacon_tests::sandbox::{Sandbox, free_port};
 use fantoccini::Client;
+use house::{House, PASSWORD, READY, Service, UPDATE, claim, claim_code, get, http};
 use serde_json::{Value, json};
-
-const PASSWORD: &str = "harbour light seven";
-const READY: Duration = Duration::from_secs(30);
-/// An update with a pull, a health check and a stop.
-const UPDATE: Duration = Duration::from_secs(90);
-
-/// One service on an engine, and what it answers.
-struct Service {
-    name: String,
-    repository: String,
-    port: u16,
-}
-
-/// A household of one test: services that nobody else's daemon touches, because of their scope.
-struct House {
-    place: Sandbox,
-    registry: Registry,
-}
-
-impl House {
-    async fn new(engine: &TestEngine) -> Result<Self> {
-        Ok(Self { place: Sandbox::new(engine)?, registry: Registry::start().await? })
-    }
-
-    /// Settings that look at this household only, and only when asked.
-    fn settings(&self) -> String {
-        let scope = &self.place.prefix;
-        format!("schedule:\n  interval: never\n  check-on-start: false\nupdate:\n  scope: {scope}\n")
-    }
-
-    fn home(&self, host: &str) -> Result<Home> {
-        Home::new(self.place.path(), host, &self.settings())
-    }
-
-    /// Runs version 1.0.0 of a service under a policy.
-    async fn service(&self, part: &str, mode: &str) -> Result<Service> {
-        let (name, repository) = (self.place.name(part), self.place.name(part));
-        self.registry.push(&repository, "latest", &ImageSpec::demo("1.0.0")?).await?;
-        let image = format!("{}:latest", self.registry.name(&repository));
-        self.place.raw().pull(&image).await?;
-        let port = free_port()?;
-        let body = json!({
-            "Image": image,
-            "Labels": {"dockbeacon.scope": self.place.prefix, "dockbeacon.update": mode},
-            "HostConfig": {"PortBindings": {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": port.to_string()}]}},
-        });
-        self.place.raw().run(&name, &body).await?;
-        Ok(Service { name, repository, port })
-    }
-
-    async fn publish(&self, service: &Service, image: &ImageSpec) -> Result<()> {
-        self.registry.push(&service.repository, "latest", image).await.map(drop)
-    }
-}
-
-fn http() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
-}
-
-impl Service {
-    async fn version(&self) -> Option<String> {
-        http().get(format!("http://127.0.0.1:{}/version", self.port)).send().await.ok()?.text().await.ok()
-    }
-
-    async fn until_version(&self, wanted: &str) -> Result<()> {
-        let end = Instant::now() + UPDATE;
-        while self.version().await.as_deref() != Some(wanted) {
-            anyhow::ensure!(Instant::now() < end, "{} never answered with {wanted}", self.name);
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        Ok(())
-    }
-}
-
-async fn claim_code(daemon: &Daemon) -> Result<String> {
-    let line = daemon.wait_log("Claim code: ", READY).await?;
-    Ok(line.rsplit(' ').next().context("a code")?.to_owned())
-}
-
-/// Claims over the API; gives the cookie.
-async fn claim(daemon: &Daemon) -> Result<String> {
-    let body = json!({"code": claim_code(daemon).await?, "password": PASSWORD});
-    let answer = http().post(format!("{}/api/v1/claim", daemon.base)).json(&body).send().await?;
-    anyhow::ensure!(answer.status() == 200, "{}", answer.text().await?);
-    let cookie = answer.headers()["set-cookie"].to_str()?;
-    Ok(cookie.split(';').next().context("a cookie")?.to_owned())
-}
 
 /// Claims with the printed code, as a person does.
 async fn claim_in(page: &Client, daemon: &Daemon, base: &str) -> Result<()> {
-    page.goto(base).await?;
+    open(page, base).await;
     until(page, "location.pathname === '/claim'").await;
     fill(page, "#code", &claim_code(daemon).await?.to_lowercase()).await;
     fill(page, "#password", PASSWORD).await;
-    click(page, "form[action='/actions/claim'] button").await;
-    until(page, "location.pathname === '/' && document.querySelector('.hero h1')").await;
+    let inside = "location.pathname === '/' && document.querySelector('.hero h1')";
+    click_until(page, "form[action='/actions/claim'] button", inside).await;
     Ok(())
-}
-
-async fn get(daemon: &Daemon, cookie: &str, path: &str) -> Result<Value> {
-    let url = format!("{}{path}", daemon.base);
-    Ok(http().get(url).header("cookie", cookie).send().await?.error_for_status()?.json().await?)
 }
 
 fn form(action: &str, name: &str) -> String {
@@ -148,7 +54,8 @@ fn w15_a_click_a_call_and_a_press_approve_what_waits_and_the_rest_follows_its_po
         for service in all {
             house.publish(service, &ImageSpec::demo("2.0.0")?).await?;
         }
-        click(&page, "form[action='/actions/check'] button").await;
+        let checked = "document.querySelector('.lately').innerText.includes('Checked 5 images')";
+        click_until(&page, "form[action='/actions/check'] button", checked).await;
         for service in [&clicked, &called, &pressed] {
             until(&page, &format!("document.querySelector(\"{}\")", form("approve", &service.name))).await;
         }
@@ -159,7 +66,8 @@ fn w15_a_click_a_call_and_a_press_approve_what_waits_and_the_rest_follows_its_po
         // The lamp has only just begun to say so: a press now would be a check.
         until(&page, "document.body.innerText.includes('Looks for updates now.')").await;
 
-        click(&page, &form("approve", &clicked.name)).await;
+        let gone = format!("!document.querySelector(\"{}\")", form("approve", &clicked.name));
+        click_until(&page, &form("approve", &clicked.name), &gone).await;
         clicked.until_version("2.0.0").await?;
         let told = format!(
             "document.querySelector('.lately').innerText.includes('{} went from 1.0.0 to 2.0.0')",
@@ -183,7 +91,8 @@ fn w15_a_click_a_call_and_a_press_approve_what_waits_and_the_rest_follows_its_po
         until_within(&page, UPDATE, "document.body.innerText.includes('Approves the updates that wait.')")
             .await;
         assert_eq!(pressed.version().await.as_deref(), Some("1.0.0"));
-        click(&page, &form("press", "press")).await;
+        let gone = format!("!document.querySelector(\"{}\")", form("approve", &pressed.name));
+        click_until(&page, &form("press", "press"), &gone).await;
         pressed.until_version("2.0.0").await?;
         until_within(
             &page,
@@ -244,7 +153,7 @@ fn going_back_from_the_history_logging_out_and_in() {
         assert_eq!(home.cli(&["update"])?.status.code(), Some(0));
         web.until_version("2.0.0").await?;
 
-        page.goto(&format!("{}/updates", daemon.base)).await?;
+        open(&page, &format!("{}/updates", daemon.base)).await;
         until(&page, &format!("document.querySelector(\"{}\")", form("rollback", &web.name))).await;
         click(&page, &form("rollback", &web.name)).await;
         let asked = format!(
@@ -260,14 +169,14 @@ fn going_back_from_the_history_logging_out_and_in() {
         assert_eq!(web.version().await.as_deref(), Some("1.0.0"));
         until(&page, "document.body.textContent.includes('was tried: you put it back (page)')").await;
 
-        click(&page, "form[action='/actions/logout'] button").await;
-        until(&page, "location.pathname === '/login'").await;
+        click_until(&page, "form[action='/actions/logout'] button", "location.pathname === '/login'").await;
         fill(&page, "#password", "not the password").await;
-        click(&page, "form[action='/actions/login'] button").await;
-        until(&page, "document.querySelector('.toast.fault')?.innerText.includes('password is wrong')").await;
+        let wrong = "document.querySelector('.toast.fault')?.innerText.includes('password is wrong')";
+        click_until(&page, "form[action='/actions/login'] button", wrong).await;
+        click(&page, ".toast button").await;
         fill(&page, "#password", PASSWORD).await;
-        click(&page, "form[action='/actions/login'] button").await;
-        until(&page, "document.querySelector('.hero h1')").await;
+        click_until(&page, "form[action='/actions/login'] button", "document.querySelector('.hero h1')")
+            .await;
         page.close().await?;
         Ok(())
     })

@@ -96,7 +96,7 @@ impl<'a> Story<'a> {
     /// How far a pull is.
     pub(super) fn pulled(&mut self, tx: &Tx, done: usize, total: usize, bytes: u64, of: u64) {
         let megabytes = |b: u64| b / 1_000_000;
-        let detail = if of > 0 {
+        let detail = if megabytes(of) > 0 {
             format!("{done} of {total} layers, {} of {} MB", megabytes(bytes), megabytes(of))
         } else {
             format!("{done} of {total} layers")
@@ -505,7 +505,7 @@ pub fn words(what: &What) -> String {
 
 fn tell(what: &What) -> (Mood, String, &str) {
     match what {
-        What::InventoryChanged => (Mood::Well, "the containers changed".to_owned(), ""),
+        What::InventoryChanged => (Mood::Well, "what is shown changed".to_owned(), ""),
         What::CheckStarted => (Mood::Working, "asking the registries".to_owned(), ""),
         What::UpdateStep { container, detail, .. } => (Mood::Working, detail.clone(), container.as_str()),
         What::PanelChanged { state } => (Mood::Well, format!("the panel shows {state}"), ""),

@@ -77,6 +77,30 @@ pub async fn click(page: &Client, selector: &str) {
     page.find(Locator::Css(selector)).await.expect(selector).click().await.expect(selector);
 }
 
+/// Clicks until the expression becomes true. Chromium breaks requests off whenever a network interface of the machine
+/// comes or goes, which engines do all the time; the page says that it did not get through, and a person clicks again.
+pub async fn click_until(page: &Client, selector: &str, what: &str) {
+    let lost = "document.querySelector('.toast.fault')?.textContent.includes('did not reach')";
+    let deadline = Instant::now() + 3 * SOON;
+    loop {
+        click(page, selector).await;
+        until_within(page, 2 * SOON, &format!("({what}) || ({lost})")).await;
+        if page.execute(&format!("return Boolean({what})"), vec![]).await.is_ok_and(|v| v == json!(true)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "never got through: {selector}");
+        let _ = page.execute("document.querySelectorAll('.toast').forEach((t) => t.remove())", vec![]).await;
+    }
+}
+
+/// Opens an address, again where the browser broke it off as above.
+pub async fn open(page: &Client, url: &str) {
+    let deadline = Instant::now() + SOON;
+    while let Err(error) = page.goto(url).await {
+        assert!(Instant::now() < deadline, "{url}: {error}");
+    }
+}
+
 /// Types into a field.
 pub async fn fill(page: &Client, selector: &str, text: &str) {
     let field = page.find(Locator::Css(selector)).await.expect(selector);
