@@ -15,10 +15,10 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use browser::{browser, open, until};
+use browser::{browser, until};
 use dockbeacon_tests::engine::{TestEngine, on_each};
 use dockbeacon_tests::image::ImageSpec;
-use house::{House, READY, UPDATE, claim, get, http};
+use house::{House, READY, UPDATE, claim_in, get, http, login};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;
@@ -185,7 +185,8 @@ async fn carry(mut browser: TcpStream, upstream: &str, resumed: &Mutex<Vec<u64>>
                 return std::io::Result::Ok(());
             }
             let head = String::from_utf8_lossy(&buffer[..count]).to_lowercase();
-            let ids = head.lines().filter_map(|l| l.strip_prefix("last-event-id:")?.trim().parse().ok());
+            let ids =
+                head.lines().filter_map(|l| l.strip_prefix("last-event-id:")?.trim().parse::<u64>().ok());
             resumed.lock().unwrap().extend(ids);
             to_daemon.write_all(&buffer[..count]).await?;
         }
@@ -206,15 +207,11 @@ fn a_browser_whose_line_breaks_goes_on_without_gap_or_duplicate() {
         let home = house.home(&engine.host)?;
         let mut daemon = home.start()?;
         daemon.wait_ready(READY).await?;
-        let cookie = claim(&daemon).await?;
         let mut line = Line::new(&daemon.base).await?;
         let profile = tempfile::tempdir()?;
         let (_driver, page) = browser(profile.path()).await;
-        let base = format!("http://{}", line.address);
-        open(&page, &format!("{base}/assets/icon.svg")).await;
-        let (name, value) = cookie.split_once('=').context("a cookie")?;
-        page.add_cookie(fantoccini::cookies::Cookie::new(name.to_owned(), value.to_owned())).await?;
-        open(&page, &base).await;
+        claim_in(&page, &daemon, &format!("http://{}", line.address)).await?;
+        let cookie = login(&daemon).await?;
         let listen = "window.ids = []; const s = new EventSource('/api/v1/events'); \
             for (const n of ['check-started', 'check-finished', 'paused', 'resumed']) \
                 s.addEventListener(n, (e) => window.ids.push(Number(e.lastEventId))); s.onopen = () => { window.heard = true; };";

@@ -77,19 +77,31 @@ pub async fn click(page: &Client, selector: &str) {
     page.find(Locator::Css(selector)).await.expect(selector).click().await.expect(selector);
 }
 
-/// Clicks until the expression becomes true. Chromium breaks requests off whenever a network interface of the machine
-/// comes or goes, which engines do all the time; the page says that it did not get through, and a person clicks again.
-pub async fn click_until(page: &Client, selector: &str, what: &str) {
+/// Waits until the expression is true; false when the page says instead that a request did not get through. Chromium breaks
+/// requests off whenever a network interface of the machine comes or goes, which engines do all the time; the page says so,
+/// and a person clicks again.
+pub async fn got_through(page: &Client, what: &str) -> bool {
     let lost = "document.querySelector('.toast.fault')?.textContent.includes('did not reach')";
+    until_within(page, 2 * SOON, &format!("({what}) || ({lost})")).await;
+    let is = page.execute(&format!("return Boolean({what})"), vec![]).await;
+    let through = is.is_ok_and(|v| v == json!(true));
+    if !through {
+        let clear = "document.querySelectorAll('.toast').forEach((toast) => toast.remove())";
+        // A page that is just being left has no message to clear.
+        let _ = page.execute(clear, vec![]).await;
+    }
+    through
+}
+
+/// Clicks until the expression becomes true, again where the request did not get through.
+pub async fn click_until(page: &Client, selector: &str, what: &str) {
     let deadline = Instant::now() + 3 * SOON;
     loop {
         click(page, selector).await;
-        until_within(page, 2 * SOON, &format!("({what}) || ({lost})")).await;
-        if page.execute(&format!("return Boolean({what})"), vec![]).await.is_ok_and(|v| v == json!(true)) {
+        if got_through(page, what).await {
             return;
         }
         assert!(Instant::now() < deadline, "never got through: {selector}");
-        let _ = page.execute("document.querySelectorAll('.toast').forEach((t) => t.remove())", vec![]).await;
     }
 }
 

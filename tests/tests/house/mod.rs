@@ -12,7 +12,10 @@ use dockbeacon_tests::engine::TestEngine;
 use dockbeacon_tests::image::ImageSpec;
 use dockbeacon_tests::registry::Registry;
 use dockbeacon_tests::sandbox::{Sandbox, free_port};
+use fantoccini::Client;
 use serde_json::{Value, json};
+
+use crate::browser::{click_until, fill, open, until};
 
 /// The owner's.
 pub const PASSWORD: &str = "harbour light seven";
@@ -94,6 +97,15 @@ pub async fn claim_code(daemon: &Daemon) -> Result<String> {
     Ok(line.rsplit(' ').next().context("a code")?.to_owned())
 }
 
+/// Logs in over the API; gives the cookie.
+pub async fn login(daemon: &Daemon) -> Result<String> {
+    let body = json!({"password": PASSWORD});
+    let answer = http().post(format!("{}/api/v1/login", daemon.base)).json(&body).send().await?;
+    anyhow::ensure!(answer.status() == 200, "{}", answer.text().await?);
+    let cookie = answer.headers()["set-cookie"].to_str()?;
+    Ok(cookie.split(';').next().context("a cookie")?.to_owned())
+}
+
 /// Claims over the API; gives the cookie.
 pub async fn claim(daemon: &Daemon) -> Result<String> {
     let body = json!({"code": claim_code(daemon).await?, "password": PASSWORD});
@@ -107,4 +119,15 @@ pub async fn claim(daemon: &Daemon) -> Result<String> {
 pub async fn get(daemon: &Daemon, cookie: &str, path: &str) -> Result<Value> {
     let url = format!("{}{path}", daemon.base);
     Ok(http().get(url).header("cookie", cookie).send().await?.error_for_status()?.json().await?)
+}
+
+/// Claims with the printed code, as a person does.
+pub async fn claim_in(page: &Client, daemon: &Daemon, base: &str) -> Result<()> {
+    open(page, base).await;
+    until(page, "location.pathname === '/claim'").await;
+    fill(page, "#code", &claim_code(daemon).await?.to_lowercase()).await;
+    fill(page, "#password", PASSWORD).await;
+    let inside = "location.pathname === '/' && document.querySelector('.hero h1')";
+    click_until(page, "form[action='/actions/claim'] button", inside).await;
+    Ok(())
 }
