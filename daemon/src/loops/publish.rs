@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::Timelike as _;
 use dockbeacon_core::event::What;
-use dockbeacon_core::panel::{ButtonFacts, PanelFacts, ShownPlan, State, choose};
+use dockbeacon_core::panel::{ButtonFacts, PanelFacts, SEEN_AFTER, ShownPlan, State, choose};
 use dockbeacon_core::settings::Settings;
 use dockbeacon_core::update::candidate::Action;
 use tokio::sync::watch;
@@ -45,7 +45,7 @@ pub async fn run(
         progress.mark_and_expect_within(LOOK);
         let asked = work.board.asked_so_far();
         let view = make(&work, &fixed, &panel);
-        out.send_if_modified(|before| {
+        let changed = out.send_if_modified(|before| {
             let changed = **before != view;
             if changed {
                 *before = Arc::new(view);
@@ -53,15 +53,26 @@ pub async fn run(
             changed
         });
         work.board.shown(asked);
+        if changed {
+            // Only now does whoever fetches the page anew see it.
+            work.board.tell_changed();
+        }
+        let look = until_seen(&work).map_or(LOOK, |wait| wait.min(LOOK));
         tokio::select! {
             () = work.shutdown.cancelled() => {
                 panel.send_if_modified(|shown| set(shown, State::None, (work.clock)().monotonic));
                 return Ok(());
             }
             () = work.board.changed.notified() => tokio::time::sleep(PACE).await,
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(look) => {}
         }
     }
+}
+
+/// How long until a press approves what the lamp says.
+fn until_seen(work: &Work) -> Option<Duration> {
+    let shown = button_facts(work, &work.settings).shown?;
+    Some(SEEN_AFTER.saturating_sub(shown.shown_for)).filter(|wait| !wait.is_zero())
 }
 
 fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {

@@ -199,7 +199,7 @@ pub const CLAIM_WHERE: &str =
 /// Where it is when it has scrolled away.
 pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device, as root, this prints a new one:";
 /// Label.
-pub const CODE: &str = "Setup code";
+pub const CODE: &str = "Claim code";
 /// Help.
 pub const CODE_HELP: &str = "Letters and digits. Dashes and spaces do not matter.";
 /// Label.
@@ -309,6 +309,7 @@ pub fn outcome(code: &str, kind: &str) -> &'static str {
         "running" => "Being updated",
         "updated" if kind == "rollback" => "Put back by hand",
         "updated" => "Updated",
+        "unchanged" => "Was current already",
         "failed" => "Failed, left as it was",
         "rolled-back" => "Put back",
         "stood-back" => "Stood back",

@@ -251,6 +251,12 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// Tells those who listen now that the snapshot is another one. Rings no bell: it comes from the one who makes it.
+    pub fn tell_changed(&self) {
+        let at = crate::clock::now().civil;
+        let _ = self.events.send(Event { id: 0, at, what: What::InventoryChanged });
+    }
+
     /// The engine answers (again), or does not (any more).
     pub fn engine_state(&self, state_now: Result<(String, String), String>, address: &str) {
         let now = crate::clock::now().civil;

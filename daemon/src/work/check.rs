@@ -34,16 +34,23 @@ impl Checked {
     /// The same for people and programs.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let images = self.images;
-        let message = match (self.candidates, self.failed) {
-            (0, 0) => format!("checked {images} images: everything is current"),
-            (newer, 0) => format!("checked {images} images: {newer} newer"),
-            (newer, failed) => format!("checked {images} images: {newer} newer, {failed} could not be asked"),
-        };
+        let message = told(self.images, self.candidates, self.failed);
         let code = if self.failed > 0 { ExitCode::Failed } else { ExitCode::Done };
         let (scanned, candidates) = (self.scanned, self.candidates);
         Summary { message, code: code.code(), scanned, candidates, ..Summary::default() }
     }
+}
+
+/// A check in a sentence.
+pub(super) fn told(images: usize, candidates: usize, failed: usize) -> String {
+    let noun = if images == 1 { "image" } else { "images" };
+    let found = match (candidates, failed) {
+        (0, 0) => "everything is current".to_owned(),
+        (newer, 0) => format!("{newer} newer"),
+        (0, failed) => format!("nothing newer, {failed} could not be asked for"),
+        (newer, failed) => format!("{newer} newer, {failed} could not be asked for"),
+    };
+    format!("checked {images} {noun}: {found}")
 }
 
 impl Work {

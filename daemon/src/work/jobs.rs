@@ -191,8 +191,11 @@ impl Work {
         let driver = Driver::begin(plan.clone());
         let (outcome, message) = self.transact(driver).await?;
         let tx = Tx::new(plan);
+        // Looked at before the journal is closed: else what the update has just tidied up seems to be left over.
+        let looked = self.look().await;
         self.concluded(&tx, outcome, &message);
-        self.look().await?;
+        self.board.touch();
+        looked?;
         Ok(Some((tx, outcome, message)))
     }
 

@@ -398,7 +398,10 @@ impl Work {
             tracing::warn!(tx, container = %driver.tx().plan.name, "going on with an interrupted update");
             let (outcome, message) = self.transact(driver.clone()).await?;
             ends.push((driver.tx().clone(), outcome, message.clone()));
+            // As after any update; an engine that is away is noticed by the next look.
+            let _ = self.look().await;
             self.concluded(driver.tx(), outcome, &message);
+            self.board.touch();
         }
         Ok(ends)
     }

@@ -96,7 +96,7 @@ impl<'a> Story<'a> {
     /// How far a pull is.
     pub(super) fn pulled(&mut self, tx: &Tx, done: usize, total: usize, bytes: u64, of: u64) {
         let megabytes = |b: u64| b / 1_000_000;
-        let detail = if of > 0 {
+        let detail = if megabytes(of) > 0 {
             format!("{done} of {total} layers, {} of {} MB", megabytes(bytes), megabytes(of))
         } else {
             format!("{done} of {total} layers")
@@ -478,7 +478,11 @@ pub fn events(work: &Work) -> Vec<EventView> {
         tracing::warn!(%error, "the events could not be read");
         Vec::new()
     });
-    found.iter().filter_map(event).take(EVENTS).collect()
+    let mut told: Vec<EventView> = found.iter().filter_map(event).collect();
+    // A check that came to the same as the one before it is no news; the newer one stays.
+    told.dedup_by(|older, newer| newer.name == "check-finished" && older.text == newer.text);
+    told.truncate(EVENTS);
+    told
 }
 
 fn event(event: &Event) -> Option<EventView> {
@@ -501,21 +505,21 @@ pub fn words(what: &What) -> String {
 
 fn tell(what: &What) -> (Mood, String, &str) {
     match what {
-        What::InventoryChanged => (Mood::Well, "the containers changed".to_owned(), ""),
+        What::InventoryChanged => (Mood::Well, "what is shown changed".to_owned(), ""),
         What::CheckStarted => (Mood::Working, "asking the registries".to_owned(), ""),
         What::UpdateStep { container, detail, .. } => (Mood::Working, detail.clone(), container.as_str()),
         What::PanelChanged { state } => (Mood::Well, format!("the panel shows {state}"), ""),
         What::Started { version } => (Mood::Well, format!("Dockbeacon {version} started"), ""),
         What::EngineUp { version } => (Mood::Well, format!("engine {version} answers"), ""),
         What::EngineDown { error } => (Mood::Fault, error.clone(), ""),
-        What::CheckFinished { candidates: 0, failed: 0, images } => {
-            (Mood::Well, format!("checked {images} images: all current"), "")
+        What::CheckFinished { images, candidates, failed } => {
+            let mood = match (candidates, failed) {
+                (0, 0) => Mood::Well,
+                (_, 0) => Mood::Waiting,
+                _ => Mood::Fault,
+            };
+            (mood, super::check::told(*images, *candidates, *failed), "")
         }
-        What::CheckFinished { images, candidates, failed } => (
-            if *failed > 0 { Mood::Fault } else { Mood::Waiting },
-            format!("checked {images} images: {candidates} newer, {failed} could not be asked"),
-            "",
-        ),
         What::CandidateFound { container, image, digest } => {
             (Mood::Waiting, format!("newer image for {container}: {image} ({digest})"), container.as_str())
         }
