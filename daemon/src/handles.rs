@@ -102,7 +102,7 @@ pub enum Refusal {
     /// No such container, or nothing to do for it.
     #[error("{0}")]
     NotFound(String),
-    /// Not possible now: plan changed, engine away.
+    /// Not possible now: the plan has changed.
     #[error("{0}")]
     Conflict(String),
     /// The engine does not answer.

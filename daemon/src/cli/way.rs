@@ -45,7 +45,7 @@ pub enum Failure {
     /// The engine.
     #[error("{0}")]
     Engine(#[from] EngineError),
-    /// The engine, as the daemon says.
+    /// The daemon cannot reach it.
     #[error("{0}")]
     EngineAway(String),
     /// A job.
@@ -68,9 +68,10 @@ impl Failure {
             Self::Settings(_) => ExitCode::Settings,
             Self::Lock(error) => error.into(),
             Self::Busy(_) => ExitCode::Busy,
-            Self::Engine(_) | Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
             Self::Job(error) => error.exit(),
-            Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
+            Self::Engine(_) | Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
         }
     }
 }
@@ -112,7 +113,7 @@ impl Way {
                 client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                let checked = work.check(names).await?;
+                let checked = work.unless_stopping(work.check(names)).await?;
                 Ok(checked.summary())
             }
         }
@@ -143,8 +144,8 @@ impl Way {
                 client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                work.check(names).await?;
-                work.look_closer().await?;
+                work.unless_stopping(work.check(names)).await?;
+                work.unless_stopping(work.look_closer()).await?;
                 let approved = work.approve(&person(), names, None)?;
                 // Nothing beyond what was approved, also if the registry moved on meanwhile: as the daemon does it.
                 let request = UpdateRequest { only_approved: true, ..run_of(&approved) };

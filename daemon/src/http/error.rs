@@ -74,12 +74,12 @@ pub enum HttpError {
     /// Too many tries; wait so many seconds.
     #[error("too many tries; wait {0} s")]
     TooMany(u64),
-    /// Something that we need does not answer.
-    #[error("{0}")]
-    Unavailable(String),
     /// The engine does not answer.
     #[error("{0}")]
     EngineAway(String),
+    /// Something that we need does not answer.
+    #[error("{0}")]
+    Unavailable(String),
     /// It took too long.
     #[error("the request took too long")]
     Timeout,
@@ -171,14 +171,13 @@ impl HttpError {
             Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "send JSON and say so"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "send less"),
             Self::TooMany(_) => (S::TOO_MANY_REQUESTS, "too-many", "wait as long as Retry-After says"),
+            // The message says what to do about it.
+            Self::EngineAway(_) => (S::SERVICE_UNAVAILABLE, "engine-away", ""),
             Self::Unavailable(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "unavailable",
                 "try again shortly; look at the daemon's log if it stays",
             ),
-            Self::EngineAway(_) => {
-                (S::SERVICE_UNAVAILABLE, "engine-away", "see /api/v1/status, and ask again when it answers")
-            }
             Self::Timeout => {
                 (S::SERVICE_UNAVAILABLE, "timeout", "try again; look at the daemon's log if it stays")
             }
@@ -208,7 +207,7 @@ impl HttpError {
         if let Self::TooMany(seconds) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
-        if matches!(self, Self::BusyCompat(_) | Self::Unavailable(_) | Self::EngineAway(_)) {
+        if matches!(self, Self::BusyCompat(_) | Self::EngineAway(_) | Self::Unavailable(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(30));
         }
         if matches!(self, Self::Unauthenticated) {

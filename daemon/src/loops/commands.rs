@@ -235,9 +235,10 @@ fn said(message: &str) -> Summary {
 
 fn refusal(error: JobError) -> Refusal {
     match error {
-        JobError::Engine(error) => Refusal::EngineAway(error.to_string()),
+        JobError::Engine(error) if error.engine_is_away() => Refusal::EngineAway(error.to_string()),
+        JobError::Engine(error) => Refusal::Conflict(error.to_string()),
         JobError::Interrupted(Interrupted::Stopping) => Refusal::Stopping,
-        JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
+        JobError::Interrupted(error) => Refusal::EngineAway(error.to_string()),
         JobError::NotFound(why) => Refusal::NotFound(why),
         JobError::Conflict(why) => Refusal::Conflict(why),
     }

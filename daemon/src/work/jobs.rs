@@ -43,10 +43,12 @@ impl JobError {
     #[must_use]
     pub const fn exit(&self) -> ExitCode {
         match self {
-            Self::Engine(_) | Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
-            Self::Interrupted(Interrupted::Stopping) | Self::NotFound(_) | Self::Conflict(_) => {
-                ExitCode::Failed
-            }
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
+            Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
+            Self::Engine(_)
+            | Self::Interrupted(Interrupted::Stopping)
+            | Self::NotFound(_)
+            | Self::Conflict(_) => ExitCode::Failed,
         }
     }
 }
@@ -88,6 +90,20 @@ impl Tally {
 }
 
 impl Work {
+    /// Work that only asks: who wants to stop need not wait for a slow registry or engine.
+    ///
+    /// # Errors
+    /// The work's own, or that it was given up.
+    pub async fn unless_stopping<T, E: Into<JobError>>(
+        &self,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, JobError> {
+        tokio::select! {
+            answer = asking => answer.map_err(Into::into),
+            () = self.shutdown.cancelled() => Err(Interrupted::Stopping.into()),
+        }
+    }
+
     /// One run: recover, check, plan, act.
     ///
     /// # Errors
@@ -147,7 +163,11 @@ impl Work {
         cause: &str,
         tally: &mut Tally,
     ) -> Result<Option<(Tx, Outcome, String)>, JobError> {
-        let plan = match self.prepare(finding, kind, cause).await {
+        let prepared = tokio::select! {
+            prepared = self.prepare(finding, kind, cause) => prepared,
+            () = self.shutdown.cancelled() => return Err(Interrupted::Stopping.into()),
+        };
+        let plan = match prepared {
             Ok(plan) => plan,
             Err(NotPrepared::Engine(error)) => return Err(error.into()),
             Err(error) => {
@@ -189,7 +209,7 @@ impl Work {
             tally.add(&tx, outcome, message);
         }
         let name = name.trim_start_matches('/');
-        let inventory = self.look_closer().await?;
+        let inventory = self.unless_stopping(self.look_closer()).await?;
         let container = inventory.by_name(name).ok_or_else(|| {
             JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them"))
         })?;

@@ -80,7 +80,7 @@ impl Work {
         let Some(inspect) = engine.inspect_container(container.id.as_str()).await? else {
             return forbid(Reason::NotRunning { state: "gone".to_owned() });
         };
-        let around = Surroundings { api: api_of(&inventory), host_name: "" };
+        let around = Surroundings { api: api_of(&inventory), host_name: &crate::clock::host_name() };
         let definition = match definition(&inspect, &image_config.unwrap_or_default(), around) {
             Ok(definition) => definition,
             Err(error) => return forbid(Reason::NotReproducible { why: error.to_string() }),

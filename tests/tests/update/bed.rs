@@ -92,7 +92,26 @@ impl Bed {
 
     /// Pushes an image under that reference.
     pub async fn push(&self, part: &str, image: &ImageSpec) -> Result<BuiltImage> {
-        self.registry.push(&self.name(part), "latest", image).await
+        self.registry.push(&self.name(part), "latest", &self.own(image)).await
+    }
+
+    /// The same image with a digest of this test's own: tests that run beside it remove theirs.
+    pub fn own(&self, image: &ImageSpec) -> ImageSpec {
+        let mut image = image.clone();
+        let mut labels = image.config.remove("Labels").unwrap_or_else(|| json!({}));
+        labels["test.bed"] = json!(self.place.prefix);
+        image.with("Labels", labels)
+    }
+
+    /// What `dockbeacon plan` says of the container; the engine has other tests' containers too.
+    pub fn planned(&self, part: &str) -> Result<Value> {
+        let plan = self.dockbeacon(&["--json", "plan"])?.ended(0).json();
+        let name = self.name(part);
+        let mut entries = plan["entries"].as_array().into_iter().flatten();
+        Ok(entries
+            .find(|e| e["container"] == *name)
+            .with_context(|| format!("{name} not in {plan}"))?
+            .clone())
     }
 
     /// Pushes the demo service in this version.

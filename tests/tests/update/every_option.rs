@@ -64,7 +64,7 @@ struct Nets {
 
 fn request(engine: &TestEngine, bed: &Bed, port: u16, nets: &Nets) -> Value {
     let mut host = json!({
-        "Binds": [format!("{}:/named", bed.name("data")), format!("{}:/bound:ro", bed.place.path().display())],
+        "Binds": [format!("{}:/named", bed.name("data")), format!("{}:/bound:ro", bed.place.path().display()), "/alone"],
         "Mounts": [
             {"Type": "volume", "Target": "/anonymous"},
             {"Type": "volume", "Source": bed.name("mounted"), "Target": "/mounted",
@@ -190,6 +190,11 @@ fn name_anonymous(before: &mut Value) {
                 let list = before["HostConfig"]["Mounts"].as_array_mut().unwrap();
                 list.iter_mut().find(|m| m["Target"] == target).unwrap()["Source"] = name;
             }
+            "/alone" => {
+                let list = before["HostConfig"]["Binds"].as_array_mut().unwrap();
+                *list.iter_mut().find(|b| **b == target).unwrap() =
+                    json!(format!("{}:{target}", name.as_str().unwrap()));
+            }
             "/declared" | "/owners" => {
                 let list = before["HostConfig"]["Binds"].as_array_mut().unwrap();
                 list.push(json!(format!("{}:{target}", name.as_str().unwrap())));
@@ -252,7 +257,7 @@ async fn mark(bed: &Bed, folder: &str) -> Result<String> {
     Ok(text)
 }
 
-const VOLUMES: [&str; 5] = ["/named", "/anonymous", "/mounted", "/declared", "/owners"];
+const VOLUMES: [&str; 6] = ["/named", "/anonymous", "/mounted", "/declared", "/owners", "/alone"];
 
 #[test]
 fn w3_keeps_every_create_option() {

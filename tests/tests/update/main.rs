@@ -11,4 +11,7 @@
 )]
 
 mod bed;
+mod cleanup;
+mod compose;
 mod every_option;
+mod middle;
