@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests read the time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code, reason = "tests")]
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -26,17 +26,21 @@ impl Drop for Driver {
 
 /// Starts a browser with a profile of its own.
 pub async fn browser(profile: &std::path::Path) -> (Driver, Client) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|l| l.local_addr())
-        .map(|a: SocketAddr| a.port())
-        .unwrap();
-    let driver = Command::new("chromedriver")
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::null())
+    // It takes a free port by itself: one that we found could be somebody else's driver a moment later.
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .expect("chromedriver, from Debian's package chromium-driver");
+    let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines().map_while(Result::ok);
     let driver = Driver(driver);
+    let port = lines
+        .by_ref()
+        .find_map(|line| line.split_once("started successfully on port ").map(|(_, port)| port.to_owned()))
+        .expect("chromedriver says its port");
+    let port = port.trim_end_matches('.').to_owned();
+    std::thread::spawn(move || lines.for_each(drop));
     let options = json!({"goog:chromeOptions": {"args": [
         "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
         "--window-size=1280,900", format!("--user-data-dir={}", profile.display()),
