@@ -106,6 +106,7 @@ impl Work {
     /// # Errors
     /// When the engine does not answer. A registry that does not is a reason on its containers.
     pub async fn check(&self, names: &[String]) -> Result<Checked, EngineError> {
+        self.registry.prepare();
         let inventory = self.look().await?;
         let policies = self.board.policies(&inventory);
         let asked = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
