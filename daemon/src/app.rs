@@ -22,19 +22,26 @@ use crate::loops::{self, publish::Fixed};
 use crate::panel::{self, PanelState};
 use crate::registry::Registry;
 use crate::store::Store;
-use crate::supervisor::{How, Supervisor};
+use crate::supervisor::{Health, How, Supervisor};
 use crate::systemd::Manager;
 use crate::view::{Mood, SettingView, View};
 use crate::work::Work;
 use crate::work::board::Board;
-use crate::{clock, shutdown, telemetry};
+use crate::{clock, failpoint, shutdown, telemetry};
 
 /// Loops that only look may be silent so long before the watchdog calls them stuck.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// The loop that lists the engine may be silent so long: a few questions, each with a minute's patience. A slow engine, or
+/// one that hangs, is no reason to restart the daemon that says so.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(10 * 60);
 /// One job may be silent so long: the longest legitimate one is a stop with its own time limit, or a silent pull.
 const JOB_PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// All loops must have ended so long after the signal to stop; a job that has stopped a container finishes starting one.
 const DRAIN: Duration = Duration::from_secs(75);
+/// The start may take so much longer, said again and again.
+const START_EXTENSION: Duration = Duration::from_secs(30);
+/// What the kernel takes, its closing zero excepted.
+const SOCKET_PATH: usize = 107;
 /// Commands that wait for their turn.
 const QUEUE: usize = 64;
 
@@ -90,6 +97,8 @@ pub async fn run(
     let fixed =
         Fixed { settings: settings_view(&loaded), driver: lamps.driver(), started: clock::now().civil };
 
+    // From the beginning, or the first events would be missing in the log.
+    tokio::spawn(log(work.board.events.subscribe()));
     let mut supervisor = Supervisor::new();
     let control = control_socket(state_dir);
     let http = &work.settings.http;
@@ -108,12 +117,16 @@ pub async fn run(
         http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, code.as_deref());
 
-    supervisor.spawn("inventory", PATIENCE, |p| loops::inventory::run(work.clone(), ready_out, p));
+    let patience = failpoint::patience;
     supervisor
-        .spawn("publish", PATIENCE, |p| loops::publish::run(work.clone(), fixed, view_out, panel_out, p));
-    supervisor.spawn("commands", JOB_PATIENCE, |p| loops::commands::run(work.clone(), queue, p));
-    supervisor
-        .spawn("schedule", PATIENCE, |p| loops::schedule::run(work.clone(), commands, ready.clone(), p));
+        .spawn("inventory", patience(ENGINE_PATIENCE), |p| loops::inventory::run(work.clone(), ready_out, p));
+    supervisor.spawn("publish", patience(PATIENCE), |p| {
+        loops::publish::run(work.clone(), fixed, view_out, panel_out, p)
+    });
+    supervisor.spawn("commands", patience(JOB_PATIENCE), |p| loops::commands::run(work.clone(), queue, p));
+    supervisor.spawn("schedule", patience(PATIENCE), |p| {
+        loops::schedule::run(work.clone(), commands, ready.clone(), p)
+    });
     supervisor.spawn("panel", PATIENCE, |p| {
         let stop = stop.clone();
         async move {
@@ -122,11 +135,13 @@ pub async fn run(
         }
     });
     tokio::spawn(reload(reloads, loaded, source, stop.clone()));
-    tokio::spawn(announce(manager.clone(), ready, view, stop.clone()));
     let health = supervisor.health();
-    tokio::spawn(manager.clone().watch(health, stop.clone()));
+    tokio::spawn(announce(manager.clone(), ready, view, health.clone(), stop.clone()));
+    // Until all loops have ended, and not only until they are told to: that may take longer than the watchdog waits.
+    let ended = CancellationToken::new();
+    let _ends = ended.clone().drop_guard();
+    tokio::spawn(manager.clone().watch(health, ended));
     work.board.tell(What::Started { version: env!("CARGO_PKG_VERSION").to_owned() });
-    tokio::spawn(log(work.board.events.subscribe()));
 
     let mut exit = ExitCode::Done;
     tokio::select! {
@@ -169,6 +184,12 @@ async fn bind(control: &Path, http: &HttpSettings) -> anyhow::Result<Listeners> 
     if let Some(parent) = control.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("making {}", parent.display()))?;
     }
+    let length = control.as_os_str().len();
+    anyhow::ensure!(
+        length <= SOCKET_PATH,
+        "{}: {length} bytes are too long for the path of a socket, which has {SOCKET_PATH} at most; choose a shorter --state-dir",
+        control.display()
+    );
     // We hold the state folder's lock, so nobody listens on what is left there.
     let _ = std::fs::remove_file(control);
     let unix = UnixListener::bind(control).with_context(|| format!("listening on {}", control.display()))?;
@@ -257,20 +278,38 @@ async fn log(mut events: tokio::sync::broadcast::Receiver<Event>) {
     }
 }
 
-/// Tells the service manager when the first inventory is in, and from then on how things are.
+/// Tells the service manager when the first inventory is in, and from then on how things are. While the engine is absent
+/// it is told so, and asked for more time: to be ended and started again would not bring the engine, and would take the
+/// page away that says what is wrong.
 async fn announce(
     manager: Manager,
     mut ready: watch::Receiver<bool>,
     mut view: watch::Receiver<Arc<View>>,
+    health: Health,
     stop: CancellationToken,
 ) {
-    tokio::select! {
-        () = stop.cancelled() => return,
-        first = ready.wait_for(|ready| *ready) => if first.is_err() { return },
+    let mut said = String::new();
+    loop {
+        if health.stalled(clock::now().monotonic).is_empty() {
+            manager.extend_start(START_EXTENSION);
+        }
+        let sentence = view.borrow_and_update().status.sentence.clone();
+        if sentence != said {
+            manager.status(&sentence);
+            said = sentence;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            first = ready.wait_for(|ready| *ready) => if first.is_ok() { break } else { return },
+            changed = view.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(START_EXTENSION / 3) => {}
+        }
     }
     // The snapshot follows the inventory by an instant; its sentence is what the service manager shows.
-    let said =
-        view.wait_for(|view| view.status.state != Mood::Starting).await.map(|v| v.status.sentence.clone());
+    let said = view
+        .wait_for(|view| !view.status.engine.version.is_empty() && view.status.state != Mood::Starting)
+        .await
+        .map(|v| v.status.sentence.clone());
     let Ok(mut said) = said else { return };
     manager.ready(&said);
     tracing::info!("ready: {said}");

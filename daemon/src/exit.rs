@@ -143,6 +143,7 @@ impl From<&Refusal> for ExitCode {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::Busy(_) | Refusal::Stopping => Self::Busy,
+            Refusal::EngineAway(_) => Self::EngineAway,
             Refusal::NotFound(_) | Refusal::Conflict(_) => Self::Failed,
         }
     }

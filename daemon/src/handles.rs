@@ -102,9 +102,12 @@ pub enum Refusal {
     /// No such container, or nothing to do for it.
     #[error("{0}")]
     NotFound(String),
-    /// Not possible now: plan changed, engine away.
+    /// Not possible now: the plan has changed.
     #[error("{0}")]
     Conflict(String),
+    /// The engine does not answer.
+    #[error("{0}")]
+    EngineAway(String),
     /// The daemon is stopping.
     #[error("the daemon is stopping; try again when it is up")]
     Stopping,

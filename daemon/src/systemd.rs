@@ -46,6 +46,12 @@ impl Manager {
         self.tell(&[NotifyState::Ready, NotifyState::Status(&one_line(status))]);
     }
 
+    /// The start goes on and may take so long from now: the service manager shall not give it up.
+    pub fn extend_start(&self, by: Duration) {
+        let by = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
+        self.tell(&[NotifyState::ExtendTimeoutUsec(by)]);
+    }
+
     /// What goes on, in words, as `systemctl status` shows it.
     pub fn status(&self, words: &str) {
         self.tell(&[NotifyState::Status(&one_line(words))]);

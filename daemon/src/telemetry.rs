@@ -79,6 +79,7 @@ pub mod message_id {
             What::CandidateFound { .. } => Some(CANDIDATE_FOUND),
             What::UpdateFinished { outcome, .. } => match outcome.as_str() {
                 "updated" => Some(UPDATED),
+                "unchanged" => None,
                 "rolled-back" => Some(ROLLED_BACK),
                 "stood-back" => Some(STOOD_BACK),
                 "lost" => Some(SERVICE_LOST),
@@ -205,7 +206,7 @@ pub fn tell(what: &What, text: &str) {
     };
     match what {
         What::EngineDown { .. } => tracing::warn!(message_id = id, event, "{text}"),
-        What::UpdateFinished { outcome, .. } if outcome != "updated" => {
+        What::UpdateFinished { outcome, .. } if !matches!(outcome.as_str(), "updated" | "unchanged") => {
             tracing::warn!(message_id = id, event, container, tx, "{text}");
         }
         What::InventoryChanged | What::UpdateStep { .. } | What::PanelChanged { .. } => {

@@ -145,6 +145,8 @@ impl Daemon {
     /// # Errors
     /// It ended, or the time is up; the log is in the message.
     pub async fn wait_ready(&mut self, limit: Duration) -> Result<()> {
+        // An error means that somebody set it before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build()?;
         let end = Instant::now() + limit;
         loop {

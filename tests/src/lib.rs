@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod demo;
 pub mod engine;
 pub mod image;
+pub mod project;
 pub mod proxy;
 pub mod raw;
 pub mod registry;

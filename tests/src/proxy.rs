@@ -1,9 +1,11 @@
-//! A proxy in front of an engine's socket that writes down every request, and can keep an answer back.
+//! A proxy in front of an engine's socket that writes down every request, and can keep a request or an answer back.
 //!
 //! Owns its socket and its log. Must never change a request or an answer.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use hyper::body::Incoming;
@@ -11,6 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use crate::engine::TestEngine;
@@ -23,6 +26,11 @@ pub type Seen = (String, String);
 struct State {
     seen: Mutex<Vec<Seen>>,
     held: Mutex<Option<Seen>>,
+    gate: Mutex<Option<Seen>>,
+    /// Requests that stand at the gate, and the bell for whoever waits on either side of it.
+    waiting: AtomicUsize,
+    moved: Notify,
+    delayed: watch::Sender<Option<Seen>>,
 }
 
 /// A running proxy; ends when dropped.
@@ -77,9 +85,46 @@ impl Proxy {
         *locked(&self.state.held) = Some((method.into(), path.into()));
     }
 
-    /// Ends [`Self::hold`] for requests to come.
+    /// From now on requests of this method whose path holds this text wait before they reach the engine.
+    pub fn close_gate(&self, method: &str, path: &str) {
+        *locked(&self.state.gate) = Some((method.into(), path.into()));
+    }
+
+    /// Waits until a request stands at the gate.
+    ///
+    /// # Errors
+    /// None came in time; what came instead is in the message.
+    pub async fn at_gate(&self, limit: Duration) -> Result<()> {
+        let arrived = async {
+            loop {
+                let moved = self.state.moved.notified();
+                tokio::pin!(moved);
+                moved.as_mut().enable();
+                if self.state.waiting.load(Ordering::SeqCst) > 0 {
+                    return;
+                }
+                moved.await;
+            }
+        };
+        let seen = || format!("nothing came to the gate; seen: {:?}", self.seen());
+        tokio::time::timeout(limit, arrived).await.with_context(seen)
+    }
+
+    /// Lets everything through that stands at the gate, and whatever comes.
+    pub fn open_gate(&self) {
+        *locked(&self.state.gate) = None;
+        self.state.moved.notify_waiters();
+    }
+
+    /// From now on answers to requests of this method whose path holds this text wait until [`Self::release`].
+    pub fn delay(&self, method: &str, path: &str) {
+        self.state.delayed.send_replace(Some((method.into(), path.into())));
+    }
+
+    /// Ends [`Self::hold`] for requests to come, and [`Self::delay`].
     pub fn release(&self) {
         *locked(&self.state.held) = None;
+        self.state.delayed.send_replace(None);
     }
 }
 
@@ -99,7 +144,10 @@ async fn forward(
         request.uri().path_and_query().map(ToString::to_string).unwrap_or_default(),
     );
     let held = locked(&state.held).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
-    locked(&state.seen).push(seen);
+    let mut delayed = state.delayed.subscribe();
+    let late = delayed.borrow().as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
+    locked(&state.seen).push(seen.clone());
+    pass_gate(&state, &seen).await;
     let stream = UnixStream::connect(&upstream).await?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection.with_upgrades());
@@ -107,6 +155,9 @@ async fn forward(
     let mut response = sender.send_request(request).await?;
     if held {
         std::future::pending::<()>().await;
+    }
+    if late {
+        delayed.wait_for(Option::is_none).await?;
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let from_engine = hyper::upgrade::on(&mut response);
@@ -118,4 +169,24 @@ async fn forward(
         });
     }
     Ok(response)
+}
+
+async fn pass_gate(state: &State, seen: &Seen) {
+    let closed = || locked(&state.gate).as_ref().is_some_and(|(m, p)| *m == seen.0 && seen.1.contains(p));
+    if !closed() {
+        return;
+    }
+    state.waiting.fetch_add(1, Ordering::SeqCst);
+    state.moved.notify_waiters();
+    loop {
+        let moved = state.moved.notified();
+        tokio::pin!(moved);
+        // Listening before looking, or the opening in between would be missed.
+        moved.as_mut().enable();
+        if !closed() {
+            break;
+        }
+        moved.await;
+    }
+    state.waiting.fetch_sub(1, Ordering::SeqCst);
 }

@@ -3,11 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests read the time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod browser;
+
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::process::{Child, Command, Stdio};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -15,9 +15,10 @@ use axum::http::{StatusCode, Uri, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use browser::{browser, click, until};
 use dockbeacon::page::{self, Place};
 use dockbeacon_tests::views;
-use fantoccini::{Client, ClientBuilder, Locator};
+use fantoccini::Locator;
 use futures_util::stream;
 use serde_json::json;
 use tokio::sync::{Semaphore, broadcast};
@@ -134,62 +135,6 @@ async fn start() -> (Device, String) {
     (device, format!("http://{address}"))
 }
 
-/// A chromedriver that ends with the test.
-struct Driver(Child);
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-async fn browser(profile: &std::path::Path) -> (Driver, Client) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|l| l.local_addr())
-        .map(|a: SocketAddr| a.port())
-        .unwrap();
-    let driver = Command::new("chromedriver")
-        .arg(format!("--port={port}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("chromedriver, from Debian's package chromium-driver");
-    let driver = Driver(driver);
-    let options = json!({"goog:chromeOptions": {"args": [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage",
-        "--window-size=1280,900", format!("--user-data-dir={}", profile.display()),
-    ]}});
-    let mut builder = ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
-    builder.capabilities(options.as_object().expect("an object").clone());
-    let address = format!("http://127.0.0.1:{port}");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    loop {
-        match builder.connect(&address).await {
-            Ok(client) => return (driver, client),
-            Err(error) => assert!(Instant::now() < deadline, "no browser: {error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Waits until an expression is true in the page.
-async fn until(page: &Client, what: &str) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let script = format!("return Boolean({what})");
-    while !page.execute(&script, vec![]).await.is_ok_and(|v| v == json!(true)) {
-        if Instant::now() > deadline {
-            let shown = page.execute("return document.body.innerText", vec![]).await;
-            panic!("never became true: {what}\n{shown:?}");
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn click(page: &Client, selector: &str) {
-    page.find(Locator::Css(selector)).await.expect(selector).click().await.expect(selector);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_lives() {
     let profile = tempfile::tempdir().expect("a folder");
@@ -274,7 +219,7 @@ async fn the_page_lives() {
     click(&page, "[data-theme-switch]").await;
     until(
         &page,
-        "document.documentElement.dataset.theme === 'light' && document.cookie.includes('theme=light')",
+        "document.documentElement.dataset.theme === 'light' && document.cookie === 'dockbeacon_theme=light'",
     )
     .await;
 

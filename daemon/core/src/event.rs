@@ -36,7 +36,7 @@ pub enum What {
         /// What went wrong and what to do.
         error: String,
     },
-    /// The inventory is another than before.
+    /// What page and API show is another than before. Not kept, so without an id.
     InventoryChanged,
     /// A check for newer images began.
     CheckStarted,

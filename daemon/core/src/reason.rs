@@ -89,7 +89,7 @@ pub enum Reason {
         until: String,
     },
     /// This digest was tried and did not become healthy.
-    #[error("{digest} was tried and put back: {why}")]
+    #[error("{digest} was tried: {why}")]
     BadDigest {
         /// The refused digest, shortened.
         digest: String,

@@ -102,6 +102,7 @@ async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, Fa
     };
     Err(match (status, text("/error/code").as_str()) {
         (_, "busy") => Failure::Busy(message),
+        (_, "engine-away") => Failure::EngineAway(message),
         (StatusCode::NOT_FOUND, _) => Failure::NotFound(message),
         _ => Failure::Other(message),
     })

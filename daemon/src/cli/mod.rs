@@ -98,6 +98,10 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             report(cli, &way.resume().await?, false)
         }
+        Cmd::ResetPassword => {
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            report(cli, &way.reset_password().await?, false)
+        }
         Cmd::Status => {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
             let (status, containers) = way.status().await?;

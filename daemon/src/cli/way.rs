@@ -16,8 +16,9 @@ use super::{person, run_of};
 use crate::config::{ConfigError, Loaded};
 use crate::docker::EngineError;
 use crate::exit::ExitCode;
-use crate::handles::Summary;
+use crate::handles::{Summary, UpdateRequest};
 use crate::lock::{self, LockError, StateLock};
+use crate::ports::{AuditRow, Records as _};
 use crate::view::{ContainerView, PlanView, Status};
 use crate::work::jobs::JobError;
 use crate::work::{Work, view};
@@ -44,6 +45,9 @@ pub enum Failure {
     /// The engine.
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// The daemon cannot reach it.
+    #[error("{0}")]
+    EngineAway(String),
     /// A job.
     #[error("{0}")]
     Job(#[from] JobError),
@@ -64,9 +68,10 @@ impl Failure {
             Self::Settings(_) => ExitCode::Settings,
             Self::Lock(error) => error.into(),
             Self::Busy(_) => ExitCode::Busy,
-            Self::Engine(_) => ExitCode::EngineAway,
+            Self::EngineAway(_) => ExitCode::EngineAway,
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
             Self::Job(error) => error.exit(),
-            Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
+            Self::Engine(_) | Self::NotFound(_) | Self::Other(_) => ExitCode::Failed,
         }
     }
 }
@@ -108,7 +113,7 @@ impl Way {
                 client.post("/api/v1/check?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                let checked = work.check(names).await?;
+                let checked = work.unless_stopping(work.check(names)).await?;
                 Ok(checked.summary())
             }
         }
@@ -139,11 +144,12 @@ impl Way {
                 client.post("/api/v1/approve?wait=true", &json!({ "containers": names })).await
             }
             Self::Here(work, _) => {
-                work.check(names).await?;
-                work.look_closer().await?;
+                work.unless_stopping(work.check(names)).await?;
+                work.unless_stopping(work.look_closer()).await?;
                 let approved = work.approve(&person(), names, None)?;
-                self.with_progress(async { Ok(Box::pin(work.update(&person(), &run_of(&approved))).await?) })
-                    .await
+                // Nothing beyond what was approved, also if the registry moved on meanwhile: as the daemon does it.
+                let request = UpdateRequest { only_approved: true, ..run_of(&approved) };
+                self.with_progress(async { Ok(Box::pin(work.update(&person(), &request)).await?) }).await
             }
         }
     }
@@ -173,6 +179,23 @@ impl Way {
         match self {
             Self::Daemon(client) => client.post("/api/v1/resume?wait=true", &json!({})).await,
             Self::Here(work, _) => Ok(work.resume(&person())?),
+        }
+    }
+
+    pub async fn reset_password(&self) -> Result<Summary, Failure> {
+        match self {
+            Self::Daemon(client) => client.post("/api/v1/reset-password", &json!({})).await,
+            Self::Here(work, _) => {
+                let failed = |e: &dyn std::fmt::Display| Failure::Other(e.to_string());
+                // The code would be void at once: the daemon makes a new one whenever it starts without an owner.
+                work.store.set_password(None).map_err(|e| failed(&e))?;
+                let now = (work.clock)().civil;
+                let (who, what) = ("command line".to_owned(), "reset-password: done".to_owned());
+                let from = format!("user {}", nix::unistd::getuid());
+                work.store.audit(&AuditRow { at: now, who, from, what }).map_err(|e| failed(&e))?;
+                let message = "the password and all API tokens are forgotten; start the daemon, it prints the code to claim the device with";
+                Ok(Summary { message: message.to_owned(), ..Summary::default() })
+            }
         }
     }
 

@@ -13,10 +13,14 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::raw::Answer;
 use super::{Engine, EngineError};
 
 /// Inspects in flight at once; more only queue up in the engine.
 const AT_ONCE: usize = 8;
+
+/// Tries of one listing.
+const LISTINGS: usize = 4;
 
 /// What only an inspect tells, none of which can change while the container lives.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,8 +83,8 @@ impl Engine {
         let what = "listing containers and images";
         let (engine, containers, images) = tokio::try_join!(
             self.info(),
-            self.get("/containers/json?all=true".to_owned(), what),
-            self.get("/images/json".to_owned(), what),
+            self.list("/containers/json?all=true", what),
+            self.list("/images/json", what),
         )?;
         let listed: Vec<Listed> = containers.json(what)?;
         let images: Vec<ListedImage> = images.json(what)?;
@@ -100,6 +104,20 @@ impl Engine {
         drop(cache);
         containers.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Inventory { engine, containers, images: images.into_iter().filter_map(image).collect() })
+    }
+
+    /// A listing. Something that is removed while it is made fails it as a whole on some engines (containerd's store: `failed
+    /// to calculate size of image …: not found`); asked again, they know better.
+    async fn list(&self, path: &str, what: &str) -> Result<Answer, EngineError> {
+        for _ in 1..LISTINGS {
+            match self.get(path.to_owned(), what).await {
+                Err(error) if !error.engine_is_away() => {
+                    tracing::debug!(%error, "{what} failed; asking again");
+                }
+                other => return other,
+            }
+        }
+        self.get(path.to_owned(), what).await
     }
 
     /// Fills in what only inspects tell, `auto_remove` and `joins`, for every container. Each is inspected once in its life.

@@ -87,6 +87,16 @@ pub(super) fn logout(state: &HttpState, caller: &Caller) -> Result<HeaderValue, 
     Ok(HeaderValue::from_static("dockbeacon_session=; HttpOnly; SameSite=Strict; Path=/; Max-Age=0"))
 }
 
+/// Forgets the owner, every session and every token; gives the code for the next owner.
+pub(super) async fn forget_owner(state: &HttpState, caller: &Caller) -> Result<String, HttpError> {
+    // A claim that is under way comes to its end first, and is forgotten too.
+    let _permit = hashing(state).await?;
+    state.records.set_password(None)?;
+    state.audit(caller, "reset-password: done".to_owned());
+    secrets::new_claim_code(state.records.as_ref())?
+        .ok_or_else(|| HttpError::Unavailable("somebody claimed the device meanwhile".to_owned()))
+}
+
 fn open(state: &HttpState, caller: &Caller) -> Result<Entered, HttpError> {
     let secret = secrets::secret("")?;
     let created = (state.now)().civil;

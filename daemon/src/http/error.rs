@@ -74,6 +74,9 @@ pub enum HttpError {
     /// Too many tries; wait so many seconds.
     #[error("too many tries; wait {0} s")]
     TooMany(u64),
+    /// The engine does not answer.
+    #[error("{0}")]
+    EngineAway(String),
     /// Something that we need does not answer.
     #[error("{0}")]
     Unavailable(String),
@@ -168,6 +171,8 @@ impl HttpError {
             Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, "not-json", "send JSON and say so"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, "too-large", "send less"),
             Self::TooMany(_) => (S::TOO_MANY_REQUESTS, "too-many", "wait as long as Retry-After says"),
+            // The message says what to do about it.
+            Self::EngineAway(_) => (S::SERVICE_UNAVAILABLE, "engine-away", ""),
             Self::Unavailable(_) => (
                 S::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -202,7 +207,7 @@ impl HttpError {
         if let Self::TooMany(seconds) = self {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
         }
-        if matches!(self, Self::BusyCompat(_) | Self::Unavailable(_)) {
+        if matches!(self, Self::BusyCompat(_) | Self::EngineAway(_) | Self::Unavailable(_)) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(30));
         }
         if matches!(self, Self::Unauthenticated) {
@@ -234,6 +239,7 @@ impl From<Refusal> for HttpError {
             Refusal::Busy(why) => Self::Busy(why),
             Refusal::NotFound(why) => Self::NotFound(why),
             Refusal::Conflict(why) => Self::Conflict(why),
+            Refusal::EngineAway(why) => Self::EngineAway(why),
             Refusal::Stopping => Self::Unavailable(Refusal::Stopping.to_string()),
         }
     }

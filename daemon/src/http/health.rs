@@ -28,9 +28,14 @@ pub async fn livez() -> &'static str {
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()),
     responses((status = 200, body = String), (status = 503, body = String)))]
 pub async fn readyz(State(state): State<HttpState>) -> (StatusCode, &'static str) {
-    match state.view().status.state {
-        Mood::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        Mood::Well | Mood::Waiting | Mood::Working | Mood::Fault => (StatusCode::OK, "ok\n"),
+    let view = state.view();
+    // An engine that has never answered is a fault, and there is no inventory either.
+    let seen = !view.status.engine.version.is_empty();
+    match view.status.state {
+        Mood::Well | Mood::Waiting | Mood::Working | Mood::Fault if seen => (StatusCode::OK, "ok\n"),
+        Mood::Starting | Mood::Well | Mood::Waiting | Mood::Working | Mood::Fault => {
+            (StatusCode::SERVICE_UNAVAILABLE, "starting\n")
+        }
     }
 }
 

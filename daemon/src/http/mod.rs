@@ -55,10 +55,12 @@ pub fn app(state: HttpState) -> Router {
         .with_state(state)
 }
 
-/// The same API for the control socket, without any login: whoever may open the socket is the administrator.
+/// The same API for the control socket, without any login: whoever may open the socket is the administrator. Only here
+/// can the owner be forgotten.
 pub fn control_app(state: HttpState) -> Router {
     Router::new()
         .nest("/api/v1", api::router())
+        .route("/api/v1/reset-password", post(api::session::reset_password))
         .fallback(no_path)
         .method_not_allowed_fallback(no_method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

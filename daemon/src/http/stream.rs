@@ -31,6 +31,9 @@ const LIFETIME: Duration = Duration::from_secs(3600);
 /// A comment in so many seconds keeps proxies from hanging up.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
+/// The id of an event that is told but not kept, such as the progress of a pull.
+const PASSING: u64 = 0;
+
 /// Where to go on.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -115,9 +118,15 @@ impl Follower {
         }
         loop {
             if let Some(event) = self.ready.pop_front() {
-                self.last = Some(event.id);
-                let id = event.id.to_string();
-                match SseEvent::default().id(id).event(event.what.name()).json_data(&event) {
+                let sse = SseEvent::default().event(event.what.name());
+                // A passing event is kept nowhere: a browser that comes back must go on after the last one that is.
+                let sse = if event.id == PASSING {
+                    sse
+                } else {
+                    self.last = Some(event.id);
+                    sse.id(event.id.to_string())
+                };
+                match sse.json_data(&event) {
                     Ok(sse) => return Some(sse),
                     Err(error) => {
                         tracing::error!(%error, id = event.id, "an event could not be written as JSON")
@@ -160,6 +169,7 @@ impl Follower {
             heard = self.live.recv() => heard,
         };
         match (heard, self.last) {
+            (Ok(event), _) if event.id == PASSING => self.ready.push_back(event),
             (Ok(event), None) => self.ready.push_back(event),
             (Ok(event), Some(last)) if event.id == last + 1 => self.ready.push_back(event),
             (Ok(event), Some(last)) if event.id > last => {

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
 use super::publish::button_facts;
+use crate::failpoint;
 use crate::handles::{Actor, Command, Refusal, Reply, Summary, UpdateRequest};
 use crate::supervisor::Progress;
 use crate::work::jobs::JobError;
@@ -56,6 +57,7 @@ pub async fn run(
             command = commands.recv() => {
                 let Some(command) = command else { break };
                 progress.mark();
+                failpoint::hang("commands.hang").await;
                 queue.take(command, &mut jobs);
             }
             Some(ended) = jobs.join_next() => if let Err(error) = ended {
@@ -86,44 +88,61 @@ impl Queue {
             Command::Check(_, names, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.check(&names).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Update(actor, request, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.update(&actor, &request).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Rollback(actor, name, reply) => {
                 jobs.spawn(async move {
                     let answer = queue.roll_back(&actor, &name).await;
-                    answer_to(reply, answer);
+                    queue.answer(reply, answer).await;
                 });
             }
             Command::Approve(actor, names, fingerprint, reply) => {
-                answer_to(reply, self.approve(&actor, &names, fingerprint.as_deref(), jobs));
+                let answer = self.approve(&actor, &names, fingerprint.as_deref(), jobs);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Pause(actor, seconds, reply) => {
-                answer_to(reply, self.work.pause(&actor, Duration::from_secs(seconds)).map_err(refusal));
+                let answer = self.work.pause(&actor, Duration::from_secs(seconds)).map_err(refusal);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
-            Command::Resume(actor, reply) => answer_to(reply, self.work.resume(&actor).map_err(refusal)),
+            Command::Resume(actor, reply) => {
+                let answer = self.work.resume(&actor).map_err(refusal);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
+            }
             Command::Press(actor, gesture, reply) => {
                 let answer = self.press(&actor, gesture, jobs);
-                answer_to(reply, answer);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Happened(what) => self.work.board.tell(what),
             Command::Identify(_, reply) => {
                 let until = (self.work.clock)().monotonic + IDENTIFY;
                 self.work.board.state().identify_until = Some(until);
-                self.work.board.changed.notify_one();
-                answer_to(reply, Ok(said("the lamps are fast for 15 seconds")));
+                let answer = Ok(said("the lamps are fast for 15 seconds"));
+                jobs.spawn(async move { queue.answer(reply, answer).await });
             }
         }
     }
 
+    /// Answers when the snapshot shows what was done: whoever asked looks there next.
+    async fn answer(&self, reply: Reply<Summary>, answer: Result<Summary, Refusal>) {
+        tokio::select! {
+            () = self.work.board.until_shown() => {}
+            () = self.work.shutdown.cancelled() => {}
+        }
+        if reply.send(answer).is_err() {
+            // The one who asked may have gone; that is no trouble.
+            tracing::debug!("nobody waits for the answer any more");
+        }
+    }
+
     async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
-        let checked = self.work.check(names).await.map_err(|e| Refusal::Conflict(e.to_string()))?;
+        let checked = self.work.check(names).await.map_err(refusal)?;
         Ok(checked.summary())
     }
 
@@ -135,12 +154,19 @@ impl Queue {
                 Refusal::Busy("another run is under way; ask again when it is over".to_owned())
             })?
         };
+        self.still_up()?;
         Box::pin(self.work.update(actor, request)).await.map_err(refusal)
     }
 
     async fn roll_back(&self, actor: &Actor, name: &str) -> Result<Summary, Refusal> {
         let _turn = self.turn.lock().await;
+        self.still_up()?;
         Box::pin(self.work.roll_back(actor, name)).await.map_err(refusal)
+    }
+
+    /// Whoever waited for a turn while the daemon was told to stop does not begin any more.
+    fn still_up(&self) -> Result<(), Refusal> {
+        if self.work.shutdown.is_cancelled() { Err(Refusal::Stopping) } else { Ok(()) }
     }
 
     /// Notes the approval and starts the update of what was approved.
@@ -209,17 +235,11 @@ fn said(message: &str) -> Summary {
 
 fn refusal(error: JobError) -> Refusal {
     match error {
+        JobError::Engine(error) if error.engine_is_away() => Refusal::EngineAway(error.to_string()),
         JobError::Engine(error) => Refusal::Conflict(error.to_string()),
         JobError::Interrupted(Interrupted::Stopping) => Refusal::Stopping,
-        JobError::Interrupted(error) => Refusal::Conflict(error.to_string()),
+        JobError::Interrupted(error) => Refusal::EngineAway(error.to_string()),
         JobError::NotFound(why) => Refusal::NotFound(why),
         JobError::Conflict(why) => Refusal::Conflict(why),
-    }
-}
-
-/// The one who asked may have gone; that is no trouble.
-fn answer_to(reply: Reply<Summary>, answer: Result<Summary, Refusal>) {
-    if reply.send(answer).is_err() {
-        tracing::debug!("nobody waits for the answer any more");
     }
 }

@@ -21,6 +21,8 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_s
 
 /// Runs until the shutdown; `ready` turns true with the first inventory.
 pub async fn run(work: Work, ready: watch::Sender<bool>, progress: Progress) -> Result<(), String> {
+    let mut work = work;
+    work.progress = Some(progress.clone());
     let mut wait = BACK_OFF.0;
     loop {
         progress.mark();

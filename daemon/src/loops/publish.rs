@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use chrono::Timelike as _;
 use dockbeacon_core::event::What;
-use dockbeacon_core::panel::{ButtonFacts, PanelFacts, ShownPlan, State, choose};
+use dockbeacon_core::panel::{ButtonFacts, PanelFacts, SEEN_AFTER, ShownPlan, State, choose};
 use dockbeacon_core::settings::Settings;
 use dockbeacon_core::update::candidate::Action;
 use tokio::sync::watch;
 
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
-use crate::view::{Mood, SettingView, View};
+use crate::view::{SettingView, Status, View};
 use crate::work::{Work, view};
 
 /// At most this many snapshots a second, whatever happens.
@@ -43,23 +43,36 @@ pub async fn run(
 ) -> Result<(), String> {
     loop {
         progress.mark_and_expect_within(LOOK);
+        let asked = work.board.asked_so_far();
         let view = make(&work, &fixed, &panel);
-        out.send_if_modified(|before| {
+        let changed = out.send_if_modified(|before| {
             let changed = **before != view;
             if changed {
                 *before = Arc::new(view);
             }
             changed
         });
+        work.board.shown(asked);
+        if changed {
+            // Only now does whoever fetches the page anew see it.
+            work.board.tell_changed();
+        }
+        let look = until_seen(&work).map_or(LOOK, |wait| wait.min(LOOK));
         tokio::select! {
             () = work.shutdown.cancelled() => {
                 panel.send_if_modified(|shown| set(shown, State::None, (work.clock)().monotonic));
                 return Ok(());
             }
             () = work.board.changed.notified() => tokio::time::sleep(PACE).await,
-            () = tokio::time::sleep(LOOK) => {}
+            () = tokio::time::sleep(look) => {}
         }
     }
+}
+
+/// How long until a press approves what the lamp says.
+fn until_seen(work: &Work) -> Option<Duration> {
+    let shown = button_facts(work, &work.settings).shown?;
+    Some(SEEN_AFTER.saturating_sub(shown.shown_for)).filter(|wait| !wait.is_zero())
 }
 
 fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
@@ -69,7 +82,7 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     }
     let (mut status, containers, plan, updates) = view::snapshot(work);
     status.started = Some(fixed.started);
-    let facts = panel_facts(work, &containers, status.waiting, &updates);
+    let facts = panel_facts(work, &status, &updates);
     let now = (work.clock)();
     let shown = choose(&facts);
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
@@ -98,12 +111,7 @@ fn set(shown: &mut PanelState, state: State, now: Duration) -> bool {
     changed
 }
 
-fn panel_facts(
-    work: &Work,
-    containers: &[crate::view::ContainerView],
-    waiting: usize,
-    updates: &[crate::view::UpdateView],
-) -> PanelFacts {
+fn panel_facts(work: &Work, status: &Status, updates: &[crate::view::UpdateView]) -> PanelFacts {
     let state = work.board.state();
     let now = (work.clock)();
     let local = now.civil.with_timezone(&work.settings.schedule.time_zone);
@@ -112,9 +120,9 @@ fn panel_facts(
         asleep: state.inventory.is_none() && state.engine.error.is_none(),
         identify: state.identify_until.is_some_and(|until| now.monotonic < until),
         claimed: state.claimed,
-        fault: state.engine.error.is_some() || containers.iter().any(|c| c.mood == Mood::Fault),
+        fault: state.engine.error.is_some() || status.unwell > 0,
         working: updates.iter().any(|u| u.outcome == "running"),
-        approvals: waiting,
+        approvals: status.waiting,
         hours: work.settings.panel.lamps,
         minute: if now.trusted { minute } else { None },
         ..PanelFacts::default()

@@ -39,13 +39,16 @@ pub async fn run(
         }
         let now = (work.clock)();
         let (sleep, then, at) = match schedule.when.due(schedule.time_zone, last, now) {
-            Due::In { delay, at } => (delay.min(LONGEST), delay <= LONGEST, at),
-            Due::Waiting(_) => (WAIT_FOR_TIME, false, None),
-            Due::Never => (LONGEST, false, None),
+            Due::In { delay, at } => (delay.min(LONGEST), delay <= LONGEST, Ok(at)),
+            Due::Waiting(why) => (WAIT_FOR_TIME, false, Err(why.to_string())),
+            Due::Never => (LONGEST, false, Ok(None)),
         };
         let changed = {
             let mut state = work.board.state();
-            std::mem::replace(&mut state.next_check, at) != at
+            let (at, waits) = (at.clone().unwrap_or_default(), at.err());
+            let other = state.next_check != at || state.schedule_waits != waits;
+            (state.next_check, state.schedule_waits) = (at, waits);
+            other
         };
         if changed {
             work.board.changed.notify_one();

@@ -37,7 +37,7 @@ pub(super) fn claim(scene: &Scene<'_>) -> Markup {
                 }
                 div class="hint" {
                     p { (words::CLAIM_AGAIN) }
-                    pre tabindex="0" { code { (words::CLAIM_COMMAND) } }
+                    pre tabindex="0" { code { (words::RESET_COMMAND) } }
                 }
             }
         }

@@ -92,7 +92,7 @@ pub(super) fn roll_back(scene: &Scene<'_>, name: &str, from: &VersionView, to: &
 pub(super) fn outcome_mood(u: &UpdateView) -> Mood {
     match u.outcome.as_str() {
         "running" => Mood::Working,
-        "updated" => Mood::Well,
+        "updated" | "unchanged" => Mood::Well,
         "failed" | "rolled-back" | "rolled_back" | "stood-back" | "stood_back" => Mood::Waiting,
         _ => Mood::Fault,
     }

@@ -197,11 +197,9 @@ pub const CLAIM_LEAD: &str = "This device has no owner yet. Show that you can re
 pub const CLAIM_WHERE: &str =
     "It was printed where Dockbeacon started: on the console, or in the system's log.";
 /// Where it is when it has scrolled away.
-pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device:";
-/// How to see it again.
-pub const CLAIM_COMMAND: &str = "journalctl -u dockbeacon | grep -i code";
+pub const CLAIM_AGAIN: &str = "The code has scrolled away? On the device, as root, this prints a new one:";
 /// Label.
-pub const CODE: &str = "Setup code";
+pub const CODE: &str = "Claim code";
 /// Help.
 pub const CODE_HELP: &str = "Letters and digits. Dashes and spaces do not matter.";
 /// Label.
@@ -311,6 +309,7 @@ pub fn outcome(code: &str, kind: &str) -> &'static str {
         "running" => "Being updated",
         "updated" if kind == "rollback" => "Put back by hand",
         "updated" => "Updated",
+        "unchanged" => "Was current already",
         "failed" => "Failed, left as it was",
         "rolled-back" => "Put back",
         "stood-back" => "Stood back",

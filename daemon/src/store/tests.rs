@@ -1,3 +1,5 @@
+//! What the store does when the file will not have it.
+
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use super::*;

@@ -42,6 +42,14 @@ impl Store {
         })
     }
 
+    /// Takes one row out of the history.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn update_forget(&self, tx: &str) -> Result<()> {
+        self.relaxed(|c| c.execute("DELETE FROM updates WHERE tx = ?1", [tx]).map(drop))
+    }
+
     /// The rows' JSON, the unfinished ones first, then newest first.
     ///
     /// # Errors

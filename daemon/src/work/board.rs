@@ -4,6 +4,7 @@
 //! the engine or a registry itself.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,15 +14,19 @@ use dockbeacon_core::model::{Container, ImageRef, Inventory};
 use dockbeacon_core::settings::UpdateSettings;
 use dockbeacon_core::update::candidate::{self, Known, Remote};
 use dockbeacon_core::update::journal::Version;
+use dockbeacon_core::update::lost::{self, Lost};
 use dockbeacon_core::update::plan::{self, Plan};
 use dockbeacon_core::update::policy::{Policy, policy};
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, broadcast, watch};
 
 use crate::store::Store;
 use crate::view::{EngineView, UpdateView};
 
 /// Events that a slow listener may lag behind before it must read the store.
 const BACKLOG: usize = 256;
+
+/// An answer waits at most so long for the snapshot.
+const SHOWN_WITHIN: Duration = Duration::from_secs(2);
 
 /// What is known now.
 #[derive(Debug, Clone, Default)]
@@ -53,9 +58,15 @@ pub struct State {
     /// Lamps are fast until then (monotonic).
     pub identify_until: Option<Duration>,
     /// Services that were lost in an update and have not been well since.
-    pub lost: BTreeSet<String>,
+    pub lost: BTreeMap<String, Lost>,
+    /// How the last try of a container and digest failed with its service as it was, and in which transaction.
+    pub failures: BTreeMap<(String, String), (String, String)>,
     /// Things to know.
     pub notices: Vec<String>,
+    /// Labels that are not honoured, in sentences.
+    pub label_notices: Vec<String>,
+    /// Why the schedule cannot be followed now.
+    pub schedule_waits: Option<String>,
     /// The device has an owner.
     pub claimed: bool,
 }
@@ -67,6 +78,10 @@ pub struct Board {
     store: Store,
     /// Rings when the snapshot for the outside is stale.
     pub changed: Notify,
+    /// Counts those who asked for a snapshot that holds what they did.
+    asked: AtomicU64,
+    /// Up to which of them the snapshot does.
+    shown: watch::Sender<u64>,
     /// Every event from now on.
     pub events: broadcast::Sender<Event>,
 }
@@ -76,9 +91,76 @@ impl Board {
     #[must_use]
     pub fn new(update: UpdateSettings, store: Store) -> Self {
         let (events, _) = broadcast::channel(BACKLOG);
-        let board = Self { state: Mutex::default(), update, store, changed: Notify::new(), events };
+        let board = Self {
+            state: Mutex::default(),
+            update,
+            store,
+            changed: Notify::new(),
+            asked: AtomicU64::new(0),
+            shown: watch::Sender::new(0),
+            events,
+        };
         board.recall();
+        let kept = board.store.meta_get(LOST).ok().flatten();
+        board.state().lost = kept.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         board
+    }
+
+    /// Waits until the snapshot for the outside holds what is known now, so that whoever is answered and then looks sees
+    /// what he was told. Not for long: an answer matters more.
+    pub async fn until_shown(&self) {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        self.changed.notify_one();
+        let mut shown = self.shown.subscribe();
+        let _ = tokio::time::timeout(SHOWN_WITHIN, shown.wait_for(|shown| *shown >= number)).await;
+    }
+
+    /// For the one who makes the snapshot: to be asked before making it.
+    pub fn asked_so_far(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// For the one who makes the snapshot: those who asked up to here are served.
+    pub fn shown(&self, asked: u64) {
+        self.shown.send_replace(asked);
+    }
+
+    /// A service is not as it was; that is kept until it is well, also over restarts.
+    pub fn lose(&self, name: &str, why: &str) {
+        let mut state = self.state();
+        state.lost.insert(name.to_owned(), Lost { why: why.to_owned(), seen: false });
+        self.keep_lost(&state.lost);
+    }
+
+    /// Forgets lost services that this listing shows to be well.
+    pub fn review_lost(&self, inventory: &Inventory) {
+        let mut state = self.state();
+        let remaining = lost::remaining(&state.lost, inventory);
+        if remaining != state.lost {
+            state.lost = remaining;
+            self.keep_lost(&state.lost);
+        }
+    }
+
+    fn keep_lost(&self, lost: &BTreeMap<String, Lost>) {
+        let kept = serde_json::to_string(lost).map_err(|e| e.to_string());
+        if let Err(error) = kept.and_then(|json| self.store.meta_set(LOST, &json).map_err(|e| e.to_string()))
+        {
+            tracing::error!(%error, "cannot keep which services were lost in an update");
+        }
+    }
+
+    /// Whether this failure of a container's move to this target is the one that was told last.
+    pub fn is_old_failure(&self, name: &str, target: &str, message: &str) -> bool {
+        let key = (name.to_owned(), target.to_owned());
+        self.state().failures.get(&key).is_some_and(|(told, _)| told == message)
+    }
+
+    /// Notes a failure; the transaction of the one before.
+    pub fn note_failure(&self, name: &str, target: &str, message: &str, tx: &str) -> Option<String> {
+        let key = (name.to_owned(), target.to_owned());
+        let before = self.state().failures.insert(key, (message.to_owned(), tx.to_owned()));
+        before.map(|(_, tx)| tx)
     }
 
     /// The state, to read or to change; ring `touch` after a change.
@@ -121,6 +203,7 @@ impl Board {
         known.requested.clone_from(requested);
         known.paused_until = state.paused_until.filter(|t| *t > now.civil).map(|t| t.to_rfc3339());
         let policies = self.policies(&inventory);
+        say_labels(&mut state, &policies);
         let findings = policies
             .iter()
             .map(|(container, policy)| {
@@ -168,6 +251,12 @@ impl Board {
         self.changed.notify_one();
     }
 
+    /// Tells those who listen now that the snapshot is another one. Rings no bell: it comes from the one who makes it.
+    pub fn tell_changed(&self) {
+        let at = crate::clock::now().civil;
+        let _ = self.events.send(Event { id: 0, at, what: What::InventoryChanged });
+    }
+
     /// The engine answers (again), or does not (any more).
     pub fn engine_state(&self, state_now: Result<(String, String), String>, address: &str) {
         let now = crate::clock::now().civil;
@@ -200,6 +289,21 @@ impl Board {
 
 /// The key under which the end of a pause is kept.
 pub const PAUSED_UNTIL: &str = "paused-until";
+
+/// The key under which lost services are kept.
+const LOST: &str = "lost-services";
+
+/// Labels that are not honoured are told once in the log, and stay among the notices while they are there.
+fn say_labels(state: &mut State, policies: &[(&Container, Policy)]) {
+    let sentences: Vec<String> = policies
+        .iter()
+        .flat_map(|(container, policy)| policy.warnings.iter().map(|w| format!("{}: {w}", container.name)))
+        .collect();
+    for sentence in sentences.iter().filter(|s| !state.label_notices.contains(s)) {
+        tracing::warn!("{sentence}");
+    }
+    state.label_notices = sentences;
+}
 
 /// The service that an unfinished journal is about.
 fn service_of(records: &[(DateTime<Utc>, String)]) -> Option<String> {

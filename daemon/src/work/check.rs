@@ -2,14 +2,16 @@
 //!
 //! Owns one check: list, ask every registry once, look into what is new. Must never change anything on the engine.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use dockbeacon_core::event::What;
 use dockbeacon_core::model::{ImageRef, Inventory};
 use dockbeacon_core::update::candidate::{Remote, Target, wanted};
 use dockbeacon_core::update::version;
 
-use super::Work;
+use super::board::Board;
+use super::jobs::JobError;
+use super::{Interrupted, Work};
 use crate::docker::EngineError;
 use crate::exit::ExitCode;
 use crate::handles::Summary;
@@ -32,16 +34,23 @@ impl Checked {
     /// The same for people and programs.
     #[must_use]
     pub fn summary(&self) -> Summary {
-        let images = self.images;
-        let message = match (self.candidates, self.failed) {
-            (0, 0) => format!("checked {images} images: everything is current"),
-            (newer, 0) => format!("checked {images} images: {newer} newer"),
-            (newer, failed) => format!("checked {images} images: {newer} newer, {failed} could not be asked"),
-        };
+        let message = told(self.images, self.candidates, self.failed);
         let code = if self.failed > 0 { ExitCode::Failed } else { ExitCode::Done };
         let (scanned, candidates) = (self.scanned, self.candidates);
         Summary { message, code: code.code(), scanned, candidates, ..Summary::default() }
     }
+}
+
+/// A check in a sentence.
+pub(super) fn told(images: usize, candidates: usize, failed: usize) -> String {
+    let noun = if images == 1 { "image" } else { "images" };
+    let found = match (candidates, failed) {
+        (0, 0) => "everything is current".to_owned(),
+        (newer, 0) => format!("{newer} newer"),
+        (0, failed) => format!("nothing newer, {failed} could not be asked for"),
+        (newer, failed) => format!("{newer} newer, {failed} could not be asked for"),
+    };
+    format!("checked {images} {noun}: {found}")
 }
 
 impl Work {
@@ -50,6 +59,7 @@ impl Work {
     /// # Errors
     /// When the engine does not answer.
     pub async fn look(&self) -> Result<Inventory, EngineError> {
+        let _alone = self.one_look.lock().await;
         let inventory = match self.engine().await {
             Ok(engine) => engine.inventory().await,
             Err(error) => Err(error),
@@ -73,12 +83,10 @@ impl Work {
     }
 
     fn post(&self, inventory: Inventory) {
+        self.board.review_lost(&inventory);
         let mut state = self.board.state();
         let changed = state.inventory.as_deref() != Some(&inventory);
         if changed {
-            for container in inventory.containers.iter().filter(|c| c.is_running()) {
-                state.lost.remove(container.name.as_str());
-            }
             state.inventory = Some(std::sync::Arc::new(inventory));
         }
         drop(state);
@@ -92,6 +100,7 @@ impl Work {
     /// # Errors
     /// When the engine does not answer.
     pub async fn look_closer(&self) -> Result<Inventory, EngineError> {
+        let _alone = self.one_look.lock().await;
         let engine = self.engine().await?;
         let mut inventory = engine.inventory().await?;
         engine.details(&mut inventory).await?;
@@ -101,27 +110,32 @@ impl Work {
         Ok(inventory)
     }
 
-    /// Asks the registries, all at once and each image once. Empty names mean all containers.
+    /// Asks the registries, all at once and each image once. Empty names mean all containers. Of two at the same time the
+    /// second waits: it would ask the same again and mix its answers with those of the first.
     ///
     /// # Errors
-    /// When the engine does not answer. A registry that does not is a reason on its containers.
-    pub async fn check(&self, names: &[String]) -> Result<Checked, EngineError> {
+    /// When the engine does not answer, there is no container of such a name, or the process stops in the middle. A
+    /// registry that does not answer is a reason on its containers.
+    pub async fn check(&self, names: &[String]) -> Result<Checked, JobError> {
+        let _alone = self.one_check.lock().await;
         self.registry.prepare();
         let inventory = self.look().await?;
+        let names = known(&inventory, names)?;
         let policies = self.board.policies(&inventory);
         let asked = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
         let references =
             wanted(&inventory, policies.iter().filter(|(c, _)| asked(c.name.as_str())).map(|(c, p)| (*c, p)));
-        self.board.state().checking = true;
+        let checking = Checking::begin(&self.board);
         self.board.tell(What::CheckStarted);
         let answers = tokio::select! {
             answers = self.registry.heads(&references) => answers,
-            () = self.shutdown.cancelled() => BTreeMap::new(),
+            // Not asked is not the same as current: nothing is told of this check.
+            () = self.shutdown.cancelled() => return Err(Interrupted::Stopping.into()),
         };
+        drop(checking);
         let failed = answers.values().filter(|a| a.is_err()).count();
         {
             let mut state = self.board.state();
-            state.checking = false;
             for (reference, answer) in answers {
                 state.remote.insert(reference, remote(answer.map(|head| head.digest)));
             }
@@ -214,6 +228,35 @@ impl Work {
         }
         count
     }
+}
+
+/// Shows that registries are being asked, for as long as it lives.
+struct Checking<'a>(&'a Board);
+
+impl<'a> Checking<'a> {
+    fn begin(board: &'a Board) -> Self {
+        board.state().checking = true;
+        Self(board)
+    }
+}
+
+impl Drop for Checking<'_> {
+    fn drop(&mut self) {
+        self.0.state().checking = false;
+        self.0.changed.notify_one();
+    }
+}
+
+/// Names as a person gives them, with or without a slash in front, all of which must be there.
+pub(super) fn known(inventory: &Inventory, names: &[String]) -> Result<Vec<String>, JobError> {
+    let find = |name: &String| {
+        let name = name.trim_start_matches('/');
+        let there = inventory.by_name(name).is_some();
+        there.then(|| name.to_owned()).ok_or_else(|| {
+            JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them"))
+        })
+    };
+    names.iter().map(find).collect()
 }
 
 fn remote(answer: Result<dockbeacon_core::model::Digest, RegistryError>) -> Remote {

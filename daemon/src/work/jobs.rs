@@ -12,9 +12,9 @@ use dockbeacon_core::reason::Reason;
 use dockbeacon_core::update::candidate::{Action, Finding, Target};
 use dockbeacon_core::update::driver::Driver;
 use dockbeacon_core::update::journal::{Kind, Outcome, Source, Tx};
-use dockbeacon_core::update::names;
 
 use super::board::PAUSED_UNTIL;
+use super::check::known;
 use super::prepare::NotPrepared;
 use super::{Interrupted, Work};
 use crate::docker::EngineError;
@@ -43,10 +43,12 @@ impl JobError {
     #[must_use]
     pub const fn exit(&self) -> ExitCode {
         match self {
-            Self::Engine(_) | Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
-            Self::Interrupted(Interrupted::Stopping) | Self::NotFound(_) | Self::Conflict(_) => {
-                ExitCode::Failed
-            }
+            Self::Engine(error) if error.engine_is_away() => ExitCode::EngineAway,
+            Self::Interrupted(Interrupted::EngineAway(_)) => ExitCode::EngineAway,
+            Self::Engine(_)
+            | Self::Interrupted(Interrupted::Stopping)
+            | Self::NotFound(_)
+            | Self::Conflict(_) => ExitCode::Failed,
         }
     }
 }
@@ -88,6 +90,20 @@ impl Tally {
 }
 
 impl Work {
+    /// Work that only asks: who wants to stop need not wait for a slow registry or engine.
+    ///
+    /// # Errors
+    /// The work's own, or that it was given up.
+    pub async fn unless_stopping<T, E: Into<JobError>>(
+        &self,
+        asking: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, JobError> {
+        tokio::select! {
+            answer = asking => answer.map_err(Into::into),
+            () = self.shutdown.cancelled() => Err(Interrupted::Stopping.into()),
+        }
+    }
+
     /// One run: recover, check, plan, act.
     ///
     /// # Errors
@@ -97,7 +113,10 @@ impl Work {
         for (tx, outcome, message) in self.recover().await? {
             tally.add(&tx, outcome, message);
         }
-        let names = self.resolve(&request.names)?;
+        let names = match request.names.as_slice() {
+            [] => Vec::new(),
+            some => known(&self.look().await?, some)?,
+        };
         let checked = self.check(&names).await?;
         tally.summary.scanned = checked.scanned;
         tally.summary.candidates = checked.candidates;
@@ -127,10 +146,14 @@ impl Work {
             }
         }
         self.look().await?;
-        Ok(tally.close(match checked.candidates {
-            0 => "everything runs what its registry has",
-            _ => "nothing to update now; `dockbeacon plan` says why",
-        }))
+        let named = plan.entries.iter().filter(|f| names.iter().any(|n| n == f.name.as_str()));
+        let named: Vec<String> = named.map(|f| format!("{}: {}", f.name, f.reason)).collect();
+        let nothing = match (named.is_empty(), checked.candidates) {
+            (false, _) => format!("nothing to do; {}", named.join("; ")),
+            (true, 0) => "everything runs what its registry has".to_owned(),
+            (true, _) => "nothing to update now; `dockbeacon plan` says why".to_owned(),
+        };
+        Ok(tally.close(&nothing))
     }
 
     async fn move_one(
@@ -140,12 +163,21 @@ impl Work {
         cause: &str,
         tally: &mut Tally,
     ) -> Result<Option<(Tx, Outcome, String)>, JobError> {
-        let plan = match self.prepare(finding, kind, cause).await {
+        let prepared = tokio::select! {
+            prepared = self.prepare(finding, kind, cause) => prepared,
+            () = self.shutdown.cancelled() => return Err(Interrupted::Stopping.into()),
+        };
+        let plan = match prepared {
             Ok(plan) => plan,
             Err(NotPrepared::Engine(error)) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(container = %finding.name, %error, "not updated");
-                tally.refuse(finding.name.as_str(), &error.to_string());
+                let (name, error) = (finding.name.as_str(), error.to_string());
+                let target = finding.target.as_ref().map(Target::key).unwrap_or_default();
+                if !self.board.is_old_failure(name, target, &error) {
+                    tracing::warn!(container = name, error, "not updated");
+                    self.board.note_failure(name, target, &error, "");
+                }
+                tally.refuse(name, &error);
                 return Ok(None);
             }
         };
@@ -159,8 +191,11 @@ impl Work {
         let driver = Driver::begin(plan.clone());
         let (outcome, message) = self.transact(driver).await?;
         let tx = Tx::new(plan);
+        // Looked at before the journal is closed: else what the update has just tidied up seems to be left over.
+        let looked = self.look().await;
         self.concluded(&tx, outcome, &message);
-        self.look().await?;
+        self.board.touch();
+        looked?;
         Ok(Some((tx, outcome, message)))
     }
 
@@ -173,7 +208,8 @@ impl Work {
         for (tx, outcome, message) in self.recover().await? {
             tally.add(&tx, outcome, message);
         }
-        let inventory = self.look_closer().await?;
+        let name = name.trim_start_matches('/');
+        let inventory = self.unless_stopping(self.look_closer()).await?;
         let container = inventory.by_name(name).ok_or_else(|| {
             JobError::NotFound(format!("there is no container {name}; `dockbeacon status` lists them"))
         })?;
@@ -233,18 +269,20 @@ impl Work {
                 "the plan has changed since you saw it; look again, then approve".to_owned(),
             ));
         }
+        let names: Vec<&str> = names.iter().map(|n| n.trim_start_matches('/')).collect();
         let waiting: Vec<&Finding> = plan.entries.iter().filter(|f| f.action == Action::Approve).collect();
         let mut approved = Vec::new();
-        for name in names {
-            if !waiting.iter().any(|f| f.name.as_str() == name) {
-                let why = plan.entries.iter().find(|f| f.name.as_str() == name).map(|f| f.reason.to_string());
+        for name in &names {
+            if !waiting.iter().any(|f| f.name.as_str() == *name) {
+                let why =
+                    plan.entries.iter().find(|f| f.name.as_str() == *name).map(|f| f.reason.to_string());
                 let why = why.unwrap_or_else(|| "there is no such container".to_owned());
                 return Err(JobError::NotFound(format!("{name} does not wait for an approval: {why}")));
             }
         }
         for finding in waiting {
             let name = finding.name.as_str();
-            let chosen = names.is_empty() || names.iter().any(|n| n == name);
+            let chosen = names.is_empty() || names.contains(&name);
             if let (true, Some(target)) = (chosen, &finding.target) {
                 self.store
                     .approval_put(name, target.key(), &actor.way, (self.clock)().civil)
@@ -292,25 +330,6 @@ impl Work {
         self.board.touch();
         self.board.tell(What::Resumed { by: actor.way.clone() });
         Ok(Summary { message: "automatic updates go on".to_owned(), ..Summary::default() })
-    }
-
-    /// Names as a person gives them, checked against what is there.
-    fn resolve(&self, names: &[String]) -> Result<Vec<String>, JobError> {
-        let inventory = self.board.state().inventory.clone();
-        let Some(inventory) = inventory else { return Ok(names.to_vec()) };
-        names
-            .iter()
-            .map(|name| {
-                let name = name.trim_start_matches('/');
-                if inventory.by_name(name).is_some() || names::parse(name).is_some() {
-                    Ok(name.to_owned())
-                } else {
-                    Err(JobError::NotFound(format!(
-                        "there is no container {name}; `dockbeacon status` lists them"
-                    )))
-                }
-            })
-            .collect()
     }
 }
 

@@ -46,6 +46,10 @@ pub struct Work {
     /// How long an absent engine is waited for in the middle of an update; `None`: for ever.
     pub patience: Option<Duration>,
     link: Arc<tokio::sync::Mutex<Option<Engine>>>,
+    /// Held while the engine is listed, so that an older listing never replaces a newer one.
+    one_look: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the check that is under way.
+    one_check: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Work {
@@ -69,6 +73,8 @@ impl Work {
             progress: None,
             patience: None,
             link: Arc::default(),
+            one_look: Arc::default(),
+            one_check: Arc::default(),
         }
     }
 
@@ -89,6 +95,13 @@ impl Work {
     /// Forgets the connection: the engine went away and may come back as another version.
     pub async fn hang_up(&self) {
         *self.link.lock().await = None;
+    }
+
+    /// Tells the watchdog that the next thing may take so long.
+    pub fn expect_within(&self, wait: Duration) {
+        if let Some(progress) = &self.progress {
+            progress.mark_and_expect_within(wait);
+        }
     }
 
     /// Tells the watchdog that something moves.

@@ -80,7 +80,7 @@ impl Work {
         let Some(inspect) = engine.inspect_container(container.id.as_str()).await? else {
             return forbid(Reason::NotRunning { state: "gone".to_owned() });
         };
-        let around = Surroundings { api: api_of(&inventory), host_name: "" };
+        let around = Surroundings { api: api_of(&inventory), host_name: &crate::clock::host_name() };
         let definition = match definition(&inspect, &image_config.unwrap_or_default(), around) {
             Ok(definition) => definition,
             Err(error) => return forbid(Reason::NotReproducible { why: error.to_string() }),
@@ -135,6 +135,7 @@ impl Work {
         let in_use: std::collections::BTreeSet<&str> =
             inventory.containers.iter().map(|c| c.image_id.as_str()).collect();
         for id in in_use.iter().filter(|id| !known.iter().any(|k| k == *id)) {
+            self.mark();
             let engine = self.engine().await?;
             if let Some(config) = engine.inspect_image(id).await?.and_then(|i| i.get("Config").cloned())
                 && let Err(error) = self.store.image_config_put(id, &config.to_string())

@@ -39,8 +39,13 @@ impl Work {
             generations.into_iter().partition(|g| Some(g.image_id.as_str()) == now_running);
         for generation in current.into_iter().chain(earlier.into_iter().skip(keep)) {
             let is_current = Some(generation.image_id.as_str()) == now_running;
-            let let_go =
-                self.let_go(engine, &generation.image_id, &generation.kept_tag, plan.cleanup && !is_current);
+            let let_go = Self::let_go(
+                engine,
+                &generation.image_id,
+                &generation.kept_tag,
+                plan.cleanup && !is_current,
+                now_running,
+            );
             if let Err(error) = let_go.await {
                 tracing::warn!(container = name, image = generation.image_id, %error, "an earlier image stays");
             }
@@ -52,13 +57,13 @@ impl Work {
     }
 
     /// Takes our tag off, and with `cleanup` the registry's digests too, one by one: the last one deletes the image, unless
-    /// a container uses it.
+    /// a container uses it. Without `cleanup` the image stays.
     async fn let_go(
-        &self,
         engine: &Engine,
         image: &str,
         kept_tag: &str,
         cleanup: bool,
+        other: Option<&str>,
     ) -> Result<(), EngineError> {
         let Some(inspect) = engine.inspect_image(image).await? else { return Ok(()) };
         let strings = |key: &str| -> Vec<String> {
@@ -73,6 +78,14 @@ impl Work {
             for digest in strings("RepoDigests") {
                 forgive(engine.untag(&digest).await)?;
             }
+        }
+        // containerd's store deletes an image with its last name. Taken over by another image, the name leaves it behind
+        // without one, as every moved tag does.
+        if let (false, false, Some(other), Some((repository, tag))) =
+            (cleanup, others, other.filter(|o| *o != image), kept_tag.rsplit_once(':'))
+        {
+            engine.tag(other, repository, tag).await?;
+            return forgive(engine.untag(kept_tag).await);
         }
         if tags.iter().any(|tag| tag == kept_tag) && !(used && tags.len() == 1 && cleanup) {
             forgive(engine.untag(kept_tag).await)?;

@@ -27,6 +27,10 @@ const AWAY: Duration = Duration::from_secs(2);
 /// Between two looks at a container that is being watched; the first ones come faster.
 const LOOK: Duration = Duration::from_millis(1000);
 const FIRST_LOOKS: Duration = Duration::from_millis(200);
+/// So often an act that is not answered in time is asked for again.
+const LATE: u32 = 2;
+/// Why an update is given up that had touched nothing yet.
+const STOPPED: &str = "Dockbeacon was stopped before anything had been touched";
 /// Lines of a failed container's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -34,7 +38,7 @@ const LOG_LINES: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Interrupted {
     /// The process is stopping.
-    #[error("stopped in the middle; the next start goes on from here")]
+    #[error("told to stop; what was begun is finished at the next start")]
     Stopping,
     /// The engine stayed away.
     #[error("the engine stayed away: {0}; the next start goes on from here")]
@@ -48,9 +52,10 @@ impl Work {
     /// When it must be left to the next process.
     pub async fn transact(&self, mut driver: Driver) -> Result<(Outcome, String), Interrupted> {
         let mut story = Story::new(self, driver.tx());
+        let mut late = 0;
         loop {
             if self.shutdown.is_cancelled() {
-                driver.interrupt("Dockbeacon was stopped before anything had been touched");
+                driver.interrupt(STOPPED);
             }
             match driver.wanted() {
                 Want::Look => {
@@ -83,7 +88,11 @@ impl Work {
                     }
                     failpoint::hit(&format!("journal.{}", word(&act)));
                     story.step(driver.tx(), "");
-                    let answer = self.answer(driver.tx(), &act, &mut story).await?;
+                    let Some(answer) = self.answer(driver.tx(), &act, &mut story, &mut late).await? else {
+                        driver.engine_was_away();
+                        story.step(driver.tx(), "the engine was away and is back");
+                        continue;
+                    };
                     failpoint::hit(&format!("done.{}", word(&act)));
                     driver.answered(answer);
                 }
@@ -150,27 +159,65 @@ impl Work {
         })
     }
 
-    /// Acts, and says what came of it. An engine that goes away in the middle is waited for and asked again: every act can
-    /// be repeated.
-    async fn answer(&self, tx: &Tx, act: &Act, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
-        if let Act::Verify { id } = act {
-            return self.verify(tx, id, story).await;
-        }
+    /// Acts, and says what came of it. `None`: the engine went away in the middle, or did not answer in time, and answers
+    /// again now.
+    async fn answer(
+        &self,
+        tx: &Tx,
+        act: &Act,
+        story: &mut Story<'_>,
+        late: &mut u32,
+    ) -> Result<Option<Answer>, Interrupted> {
+        let done = match act {
+            Act::Verify { id } => self.verify(tx, id, story).await?,
+            Act::Pull
+            | Act::MoveReference { .. }
+            | Act::Create
+            | Act::CreateAgain
+            | Act::Connect { .. }
+            | Act::Stop { .. }
+            | Act::RestartOff { .. }
+            | Act::RestartBack { .. }
+            | Act::Rename { .. }
+            | Act::Start { .. }
+            | Act::Remove { .. }
+            | Act::TidyImages => self.act(tx, act, story).await,
+        };
+        Ok(Some(match done {
+            Ok(answer) => answer,
+            Err(error @ EngineError::TimedOut { .. }) if *late >= LATE && self.engine_answers().await => {
+                // The engine is there and this one thing does not come to an end, such as the stop of a process that the
+                // kernel cannot end. Going back is then better than asking for ever.
+                Answer::Failed { why: error.to_string() }
+            }
+            Err(error) if error.engine_is_away() => {
+                *late += u32::from(matches!(error, EngineError::TimedOut { .. }));
+                self.until_it_answers(error).await?;
+                return Ok(None);
+            }
+            Err(EngineError::NotFound(why)) if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) => {
+                Answer::Gone { why }
+            }
+            Err(error) => Answer::Failed { why: error.to_string() },
+        }))
+    }
+
+    /// Waits until the engine answers again.
+    async fn until_it_answers(&self, mut error: EngineError) -> Result<(), Interrupted> {
         let begun = (self.clock)().monotonic;
         loop {
-            return Ok(match self.act(tx, act, story).await {
-                Ok(answer) => answer,
-                Err(error) if error.engine_is_away() => {
-                    self.wait_for_engine(begun, &error).await?;
-                    continue;
-                }
-                Err(EngineError::NotFound(why))
-                    if !matches!(act, Act::Pull | Act::Create | Act::CreateAgain) =>
-                {
-                    Answer::Gone { why }
-                }
-                Err(error) => Answer::Failed { why: error.to_string() },
-            });
+            self.wait_for_engine(begun, &error).await?;
+            match self.look().await {
+                Ok(_) => return Ok(()),
+                Err(again) => error = again,
+            }
+        }
+    }
+
+    async fn engine_answers(&self) -> bool {
+        match self.engine().await {
+            Ok(engine) => engine.ping().await.is_ok(),
+            Err(_) => false,
         }
     }
 
@@ -178,7 +225,13 @@ impl Work {
         let engine = self.engine().await?;
         let plan = &tx.plan;
         match act {
-            Act::Pull => return self.bring_image(&engine, tx, story).await,
+            Act::Pull => {
+                // It may take an hour and has touched nothing: who wants to stop need not wait for it.
+                return tokio::select! {
+                    brought = self.bring_image(&engine, tx, story) => brought,
+                    () = self.shutdown.cancelled() => Ok(Answer::Failed { why: STOPPED.to_owned() }),
+                };
+            }
             Act::MoveReference { to } => {
                 engine.tag(to.as_str(), &plan.reference.name(), &plan.reference.tag).await?;
             }
@@ -203,6 +256,8 @@ impl Work {
             }
             Act::Stop { id } => {
                 let wait = plan.stop_timeout.map(|s| Duration::from_secs(u64::from(s)));
+                let own = plan.definition.body.get("StopTimeout").and_then(Value::as_u64);
+                self.expect_within(wait.or(own.map(Duration::from_secs)).unwrap_or_default());
                 engine.stop(id.as_str(), wait, plan.stop_signal.as_deref()).await?;
             }
             Act::RestartOff { id } => {
@@ -260,23 +315,30 @@ impl Work {
     }
 
     /// Watches a container until it is well or has failed.
-    async fn verify(&self, tx: &Tx, id: &ContainerId, story: &mut Story<'_>) -> Result<Answer, Interrupted> {
+    async fn verify(
+        &self,
+        tx: &Tx,
+        id: &ContainerId,
+        story: &mut Story<'_>,
+    ) -> Result<Result<Answer, EngineError>, Interrupted> {
         let begun = (self.clock)().monotonic;
+        let mut restarts = None;
         loop {
             let inspect = match self.inspect(id).await {
                 Ok(inspect) => inspect,
-                Err(error) => {
-                    self.wait_for_engine((self.clock)().monotonic, &error).await?;
-                    continue;
-                }
+                Err(error) => return Ok(Err(error)),
             };
             let Some(inspect) = inspect else {
-                return Ok(Answer::Gone { why: "somebody removed it".to_owned() });
+                return Ok(Ok(Answer::Gone { why: "somebody removed it".to_owned() }));
             };
             self.mark();
             let watched = (self.clock)().monotonic.saturating_sub(begun);
-            match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched) {
-                Verdict::Healthy(seen) => return Ok(Answer::Healthy { seen }),
+            // An old container that never stopped may have been restarted by the engine long ago.
+            let kept_running = id == tx.old_id() && tx.started.as_ref() != Some(id);
+            let before =
+                *restarts.get_or_insert_with(|| if kept_running { verify::restarts(&inspect) } else { 0 });
+            match verify::verdict(verify::probe(&inspect, tx.plan.settle), &inspect, watched, before) {
+                Verdict::Healthy(seen) => return Ok(Ok(Answer::Healthy { seen })),
                 Verdict::Failed(seen) => {
                     let log = match self.engine().await {
                         Ok(engine) => engine
@@ -285,7 +347,7 @@ impl Work {
                             .unwrap_or_else(|e| vec![e.to_string()]),
                         Err(error) => vec![error.to_string()],
                     };
-                    return Ok(Answer::Unhealthy { seen, log });
+                    return Ok(Ok(Answer::Unhealthy { seen, log }));
                 }
                 Verdict::Pending(seen) => story.step(tx, &seen),
             }
@@ -311,11 +373,20 @@ impl Work {
         };
         let mut ends = Vec::new();
         for (tx, rows) in open {
+            // Each start of a transaction counts as a takeover, and some of those give an update up: a process that is
+            // about to end must not use them up.
+            if self.shutdown.is_cancelled() {
+                return Err(Interrupted::Stopping);
+            }
+            // From the beginning of a journal, however short, the core finds its way whatever has been done since; with a
+            // hole in the middle it would believe in things that were not so.
             let records: Vec<Record> = rows
                 .iter()
-                .filter_map(|(_, json)| {
+                .map_while(|(_, json)| {
                     serde_json::from_str(json)
-                        .inspect_err(|error| tracing::error!(tx, %error, "a journal record cannot be read"))
+                        .inspect_err(|error| {
+                            tracing::error!(tx, %error, "a journal record cannot be read; what follows it is passed over");
+                        })
                         .ok()
                 })
                 .collect();
@@ -327,7 +398,10 @@ impl Work {
             tracing::warn!(tx, container = %driver.tx().plan.name, "going on with an interrupted update");
             let (outcome, message) = self.transact(driver.clone()).await?;
             ends.push((driver.tx().clone(), outcome, message.clone()));
+            // As after any update; an engine that is away is noticed by the next look.
+            let _ = self.look().await;
             self.concluded(driver.tx(), outcome, &message);
+            self.board.touch();
         }
         Ok(ends)
     }
@@ -358,10 +432,22 @@ impl Work {
             tracing::error!(%error, container = name, "the end of an update could not be remembered");
         }
         if outcome == Outcome::Lost {
-            self.board.state().lost.insert(name.to_owned());
+            self.board.lose(name, message);
         }
         self.close(plan.tx.as_str());
         self.board.recall();
+        if outcome == Outcome::Failed {
+            // It is tried again at every check. The same failure is told once, and its history has one row.
+            let again = self.board.is_old_failure(name, key, message);
+            let before = self.board.note_failure(name, key, message, plan.tx.as_str());
+            if again {
+                if let Some(error) = before.and_then(|tx| self.store.update_forget(&tx).err()) {
+                    tracing::warn!(%error, "a repeated failure stays in the history");
+                }
+                tracing::info!(container = name, "again: {message}");
+                return;
+            }
+        }
         self.board.tell(What::UpdateFinished {
             tx: plan.tx.to_string(),
             container: name.to_owned(),

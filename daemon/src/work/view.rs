@@ -3,7 +3,7 @@
 //! Owns the making of the snapshot, and the story of each update as it goes on. Must never decide: moods and sentences
 //! follow from the core's findings.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use dockbeacon_core::event::{Event, What};
@@ -96,7 +96,7 @@ impl<'a> Story<'a> {
     /// How far a pull is.
     pub(super) fn pulled(&mut self, tx: &Tx, done: usize, total: usize, bytes: u64, of: u64) {
         let megabytes = |b: u64| b / 1_000_000;
-        let detail = if of > 0 {
+        let detail = if megabytes(of) > 0 {
             format!("{done} of {total} layers, {} of {} MB", megabytes(bytes), megabytes(of))
         } else {
             format!("{done} of {total} layers")
@@ -229,7 +229,7 @@ fn updates(work: &Work, state: &State, now: DateTime<Utc>, inventory: &Inventory
             found.push(view);
         }
     }
-    let mut newest = std::collections::BTreeSet::new();
+    let mut newest = BTreeSet::new();
     for view in &mut found {
         // Only the newest update of a container can be undone by a click, and only while its image is here.
         let first = newest.insert(view.container.clone());
@@ -263,7 +263,7 @@ fn container(
         state: container.state.word().to_owned(),
         health: health_word(container).to_owned(),
         status: container.status.clone(),
-        mood: mood(container, finding, updating.is_some(), state.lost.contains(name)),
+        mood: mood(container, finding, updating.is_some(), state.lost.contains_key(name)),
         policy: policy.map(|p| mode_word(p.mode)).unwrap_or_default().to_owned(),
         policy_origin: policy.map(|p| p.origin.clone()).unwrap_or_default(),
         candidate: finding.and_then(|f| candidate_version(f, state, inventory)),
@@ -308,9 +308,12 @@ pub fn is_unwell(container: &Container, lost: bool) -> bool {
         | ContainerState::Removing
         | ContainerState::Exited => false,
     };
-    // Exited with an error, not stopped by somebody: the engine says so in its status.
+    // Exited with an error, not stopped by somebody (130, 137 and 143 are the signals that stop): the engine says so in its
+    // status. What `docker compose run` started once is nobody's service.
+    let by_hand = ["Exited (0)", "Exited (130)", "Exited (137)", "Exited (143)"];
     let failed = container.state == ContainerState::Exited
-        && !["Exited (0)", "Exited (137)", "Exited (143)"].iter().any(|ok| container.status.starts_with(ok));
+        && container.labels.get(compose::ONE_OFF) != Some("True")
+        && !by_hand.iter().any(|ok| container.status.starts_with(ok));
     unhealthy || state || failed || lost
 }
 
@@ -364,8 +367,18 @@ fn plan_view(state: &State, inventory: &Inventory) -> PlanView {
 }
 
 fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTime<Utc>) -> Status {
-    let unwell: Vec<&str> =
-        containers.iter().filter(|c| c.mood == Mood::Fault).map(|c| c.name.as_str()).collect();
+    let there = |name: &str| containers.iter().any(|c| c.name == name);
+    // A lost service need not have a container any more.
+    let gone = state.lost.keys().map(String::as_str).filter(|name| !there(name));
+    let parked = state.inventory.iter().flat_map(|i| parked_alone(i, state));
+    let unwell: BTreeSet<&str> = containers
+        .iter()
+        .filter(|c| c.mood == Mood::Fault)
+        .map(|c| c.name.as_str())
+        .chain(gone)
+        .chain(parked)
+        .collect();
+    let unwell: Vec<&str> = unwell.into_iter().collect();
     let waiting: Vec<&str> =
         containers.iter().filter(|c| c.next == "approve").map(|c| c.name.as_str()).collect();
     let running = containers.iter().filter(|c| c.state == "running").count();
@@ -391,7 +404,14 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         (Mood::Well, format!("All {running} services are well."))
     };
     let mut notices = state.notices.clone();
+    notices.extend(state.lost.values().map(|lost| lost.why.clone()));
     notices.extend(leftovers);
+    notices.extend(state.schedule_waits.iter().map(|why| {
+        format!(
+            "the schedule waits, because {why}; check by hand, or see that the clock is set (timedatectl)"
+        )
+    }));
+    notices.extend(state.label_notices.iter().cloned());
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host_name: crate::clock::host_name(),
@@ -412,6 +432,15 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         started: None,
         notices,
     }
+}
+
+/// Services of which there is only a marked container that no open transaction knows of.
+fn parked_alone<'a>(inventory: &'a Inventory, state: &State) -> Vec<&'a str> {
+    let marked = inventory.containers.iter().filter_map(|c| names::parse(c.name.as_str()));
+    marked
+        .map(|(service, _, _)| service)
+        .filter(|service| inventory.by_name(service).is_none() && !state.known.unfinished.contains(*service))
+        .collect()
 }
 
 /// Marked containers that no open transaction knows of.
@@ -449,7 +478,11 @@ pub fn events(work: &Work) -> Vec<EventView> {
         tracing::warn!(%error, "the events could not be read");
         Vec::new()
     });
-    found.iter().filter_map(event).take(EVENTS).collect()
+    let mut told: Vec<EventView> = found.iter().filter_map(event).collect();
+    // A check that came to the same as the one before it is no news; the newer one stays.
+    told.dedup_by(|older, newer| newer.name == "check-finished" && older.text == newer.text);
+    told.truncate(EVENTS);
+    told
 }
 
 fn event(event: &Event) -> Option<EventView> {
@@ -472,21 +505,21 @@ pub fn words(what: &What) -> String {
 
 fn tell(what: &What) -> (Mood, String, &str) {
     match what {
-        What::InventoryChanged => (Mood::Well, "the containers changed".to_owned(), ""),
+        What::InventoryChanged => (Mood::Well, "what is shown changed".to_owned(), ""),
         What::CheckStarted => (Mood::Working, "asking the registries".to_owned(), ""),
         What::UpdateStep { container, detail, .. } => (Mood::Working, detail.clone(), container.as_str()),
         What::PanelChanged { state } => (Mood::Well, format!("the panel shows {state}"), ""),
         What::Started { version } => (Mood::Well, format!("Dockbeacon {version} started"), ""),
         What::EngineUp { version } => (Mood::Well, format!("engine {version} answers"), ""),
         What::EngineDown { error } => (Mood::Fault, error.clone(), ""),
-        What::CheckFinished { candidates: 0, failed: 0, images } => {
-            (Mood::Well, format!("checked {images} images: all current"), "")
+        What::CheckFinished { images, candidates, failed } => {
+            let mood = match (candidates, failed) {
+                (0, 0) => Mood::Well,
+                (_, 0) => Mood::Waiting,
+                _ => Mood::Fault,
+            };
+            (mood, super::check::told(*images, *candidates, *failed), "")
         }
-        What::CheckFinished { images, candidates, failed } => (
-            if *failed > 0 { Mood::Fault } else { Mood::Waiting },
-            format!("checked {images} images: {candidates} newer, {failed} could not be asked"),
-            "",
-        ),
         What::CandidateFound { container, image, digest } => {
             (Mood::Waiting, format!("newer image for {container}: {image} ({digest})"), container.as_str())
         }

@@ -28,7 +28,7 @@ async fn the_loops_are_asked_what_the_request_says() {
             "update",
             json!({ "containers": ["web", "db"] }),
             "Update(Actor",
-            r#"names: ["web", "db"], images: [], wait: false"#,
+            r#"names: ["web", "db"], images: [], only_approved: false, wait: false"#,
         ),
         ("rollback", json!({ "container": "web" }), "Rollback(Actor", r#""web""#),
         ("pause", json!({ "seconds": 60 }), "Pause(Actor", ", 60,"),
@@ -234,15 +234,18 @@ async fn the_compat_path_waits_for_images_and_is_told_when_busy() {
 async fn probes_get_one_word() {
     let bench = Bench::with_loops(settings());
     let table = [
-        (Mood::Starting, 503, 503, "starting"),
-        (Mood::Well, 200, 200, "well"),
-        (Mood::Waiting, 200, 200, "waiting"),
-        (Mood::Working, 200, 200, "working"),
-        (Mood::Fault, 200, 503, "fault"),
+        (Mood::Starting, "", 503, 503, "starting"),
+        (Mood::Well, "26.1", 200, 200, "well"),
+        (Mood::Waiting, "26.1", 200, 200, "waiting"),
+        (Mood::Working, "26.1", 200, 200, "working"),
+        (Mood::Fault, "26.1", 200, 503, "fault"),
+        // The engine has never answered: a fault without an inventory.
+        (Mood::Fault, "", 503, 503, "fault"),
     ];
-    for (mood, ready, health, word) in table {
+    for (mood, engine, ready, health, word) in table {
         let mut view = View::default();
         view.status.state = mood;
+        view.status.engine.version = engine.to_owned();
         bench.view.send_replace(Arc::new(view));
         assert_eq!(bench.get("/livez").await.status.as_u16(), 200);
         assert_eq!(bench.get("/readyz").await.status.as_u16(), ready, "{word}");

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use chrono::DateTime;
 use dockbeacon::handles::{Actor, Command, Handles, Refusal, Summary};
 use dockbeacon::http::{Clock, HttpState, app, memory::MemoryRecords, new_claim_code};
-use dockbeacon::view::{ContainerView, Mood, Status, UpdateView, VersionView, View};
+use dockbeacon::view::{ContainerView, EngineView, Mood, Status, UpdateView, VersionView, View};
 use dockbeacon_core::event::Event;
 use dockbeacon_core::now::Now;
 use dockbeacon_core::settings::{HttpSettings, Secret};
@@ -94,8 +94,14 @@ impl Bench {
             candidate,
             ..ContainerView::default()
         };
+        let engine = EngineView { up: true, version: "26.1.5".to_owned(), ..EngineView::default() };
         let view = View {
-            status: Status { host_name: "cupboard".to_owned(), state: Mood::Well, ..Status::default() },
+            status: Status {
+                engine,
+                host_name: "cupboard".to_owned(),
+                state: Mood::Well,
+                ..Status::default()
+            },
             containers: vec![container("web", Some(VersionView::default())), container("db", None)],
             updates: vec![UpdateView { tx: "t1".to_owned(), ..UpdateView::default() }],
             ..View::default()

@@ -121,6 +121,7 @@ async fn refusals_of_the_loops_have_their_status() {
         (Refusal::Busy("a run is under way".to_owned()), 409, "busy"),
         (Refusal::NotFound("there is no container x".to_owned()), 404, "not-found"),
         (Refusal::Conflict("the plan has changed".to_owned()), 409, "conflict"),
+        (Refusal::EngineAway("there is no socket".to_owned()), 503, "engine-away"),
         (Refusal::Stopping, 503, "unavailable"),
     ];
     for (refusal, status, code) in table {

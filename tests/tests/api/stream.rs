@@ -99,6 +99,31 @@ async fn a_stream_goes_on_where_it_was_left() {
 }
 
 #[tokio::test]
+async fn passing_events_come_without_an_id_and_leave_the_place_in_the_stream_alone() {
+    let bench = Bench::with_loops(settings());
+    let cookie = bench.claim().await;
+    let pass = |state: &str| {
+        let what = What::PanelChanged { state: state.to_owned() };
+        let _ = bench.events.send(Event { id: 0, at: DateTime::UNIX_EPOCH, what });
+    };
+    for id in 1..=5 {
+        bench.records.add_event(event(id));
+    }
+    let mut live = Listener::open(&bench, &cookie, "/api/v1/events", None).await;
+    let mut resumed = Listener::open(&bench, &cookie, "/api/v1/events", Some("4")).await;
+    pass("first");
+    publish(&bench, 6);
+    pass("second");
+    publish(&bench, 7);
+    for listener in [&mut live, &mut resumed] {
+        listener.until("first").await;
+        listener.until("second").await;
+    }
+    assert_eq!(live.ids_until(7).await, vec![6, 7], "what was before must not be told again");
+    assert_eq!(resumed.ids_until(7).await, vec![5, 6, 7]);
+}
+
+#[tokio::test]
 async fn a_slow_listener_misses_nothing() {
     let bench = Bench::with_loops(settings());
     let cookie = bench.claim().await;

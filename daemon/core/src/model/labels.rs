@@ -48,6 +48,8 @@ pub mod compose {
     pub const IMAGE: &str = "com.docker.compose.image";
     /// `service:condition:restart`, comma separated.
     pub const DEPENDS_ON: &str = "com.docker.compose.depends_on";
+    /// `True` on what `compose run` started once.
+    pub const ONE_OFF: &str = "com.docker.compose.oneoff";
     /// The folder of the compose file.
     pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
     /// The compose files, comma separated.

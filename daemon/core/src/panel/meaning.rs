@@ -71,7 +71,7 @@ impl Meaning {
             Self::GrantClaim => "makes you the owner",
             Self::NoClaimOpen => "nothing: first open this device's page and choose to claim it",
             Self::SeveralClaims => {
-                "nothing: several people claim this device, so the page asks for the setup code"
+                "nothing: several people claim this device, so the page asks for the claim code"
             }
             Self::NotFromThePage => "nothing: only the button on the device proves that you are there",
             Self::Approve { .. } => "approves the updates that wait",

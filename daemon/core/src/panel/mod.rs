@@ -10,7 +10,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use gesture::{Feedback, Recogniser};
-pub use meaning::{ButtonFacts, Meaning, ShownPlan, meaning};
+pub use meaning::{ButtonFacts, Meaning, SEEN_AFTER, ShownPlan, meaning};
 pub use pattern::{Beat, Lamp, LampSet, Level, Levels, beats, levels, next_change};
 pub use state::{PanelFacts, State, choose};
 

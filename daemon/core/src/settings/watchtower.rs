@@ -39,6 +39,9 @@ const ENDPOINTS: Fate = Meaningless("the whole API is always there for those who
 const BLUE_GREEN: Fate =
     NotYet("start-first updates are not built yet; the old version stops before the new one starts");
 const TLS: Fate = NotYet("engines over TCP and TLS are not built yet; only unix sockets are");
+const DEPENDS_ON: Fate = NotYet(
+    "depends_on decides the order, but whoever depends on an updated container is not restarted with it",
+);
 const SELF: Fate = Meaningless("Dockbeacon is not a container and does not update itself this way");
 
 /// Every known variable that is not in the table of settings, with its fate.
@@ -108,7 +111,7 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_COOLDOWN_PLATFORM_OS", COOLING),
     ("WATCHTOWER_COOLDOWN_PLATFORM_ARCH", COOLING),
     ("WATCHTOWER_COOLDOWN_PLATFORM_VARIANT", COOLING),
-    ("WATCHTOWER_USE_COMPOSE_DEPENDS_ON", Always),
+    ("WATCHTOWER_USE_COMPOSE_DEPENDS_ON", DEPENDS_ON),
     ("WATCHTOWER_EPHEMERAL_SELF_UPDATE", SELF),
     ("WATCHTOWER_SELF_UPDATE_ORCHESTRATOR", SELF),
     ("WATCHTOWER_LIFECYCLE_UID", HOOKS),
@@ -169,10 +172,18 @@ pub const OTHERS: &[(&str, Fate)] = &[
     ("WATCHTOWER_UPDATE_STRATEGY", BLUE_GREEN),
     ("WATCHTOWER_BLUE_GREEN_DRAIN", BLUE_GREEN),
     ("WATCHTOWER_IMAGE_COOLDOWN", COOLING),
-    ("WATCHTOWER_COMPOSE_DEPENDS_ON", Always),
+    ("WATCHTOWER_COMPOSE_DEPENDS_ON", DEPENDS_ON),
     ("WATCHTOWER_RERUN_INIT_DEPS", NotYet("one-shot dependencies are not run again yet")),
-    ("WATCHTOWER_WATCH_DOCKER_EVENTS", Always),
-    ("WATCHTOWER_PREFLIGHT", Always),
+    (
+        "WATCHTOWER_WATCH_DOCKER_EVENTS",
+        NotYet("an image that was built again on this machine is found at the next check, not at once"),
+    ),
+    (
+        "WATCHTOWER_PREFLIGHT",
+        NotYet(
+            "what the engine's socket lets us do is not tried at the start; a refusal is told when it comes",
+        ),
+    ),
     (
         "WATCHTOWER_AUDIT_UNMANAGED",
         Meaningless("page and `dockbeacon plan` list every container with its reason"),

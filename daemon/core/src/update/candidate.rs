@@ -211,9 +211,13 @@ fn newer(
     if runs_it { Err(Reason::UpToDate) } else { Ok((Target::Registry(digest.clone()), Reason::NewImage)) }
 }
 
-/// Whether the image is known under this digest of this repository.
+/// Whether the image is known under this digest of this repository, or is that digest: containerd's store takes a
+/// manifest's digest for the image's id, and lists it under one repository only where several have it.
 #[must_use]
 pub fn has_digest(image: &Image, reference: &ImageRef, digest: &Digest) -> bool {
+    if image.id.as_str() == digest.as_str() {
+        return true;
+    }
     image.digests.iter().any(|entry| {
         entry.split_once('@').is_some_and(|(name, d)| {
             d == digest.as_str() && ImageRef::parse(name).is_ok_and(|r| r.name() == reference.name())
@@ -287,3 +291,27 @@ fn reproducible(container: &Container, inventory: &Inventory) -> Result<(), Reas
 #[cfg(test)]
 #[path = "candidate_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod same_image {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    /// As engine 26.1 with containerd's store lists an image that three repositories share.
+    #[test]
+    fn an_image_whose_id_is_the_digest_is_known_in_every_repository() {
+        let digest = Digest::new(format!("sha256:{}", "a".repeat(64))).unwrap();
+        let other = Digest::new(format!("sha256:{}", "b".repeat(64))).unwrap();
+        let image = Image {
+            id: ImageId::new(digest.as_str()).unwrap(),
+            digests: vec![format!("localhost:5000/web@{digest}")],
+            tags: vec!["localhost:5000/web:latest".to_owned()],
+            size: 1,
+            created: None,
+            labels: crate::model::Labels::default(),
+        };
+        let api = ImageRef::parse("localhost:5000/api:latest").unwrap();
+        assert!(has_digest(&image, &api, &digest));
+        assert!(!has_digest(&image, &api, &other));
+    }
+}

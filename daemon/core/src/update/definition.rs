@@ -216,8 +216,14 @@ fn carry_volumes(config: &mut Map<String, Value>, host: &mut Map<String, Value>,
         .and_then(Value::as_object)
         .map(|t| t.keys().map(|k| trim_path(k).to_owned()).collect())
         .unwrap_or_default();
-    for bind in host.get("Binds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
-        covered.extend(bind.split(':').nth(1).map(|p| trim_path(p).to_owned()));
+    for bind in host.get_mut("Binds").and_then(Value::as_array_mut).into_iter().flatten() {
+        let Some(text) = bind.as_str().map(str::to_owned) else { continue };
+        // A path alone asks for a volume without a name; named twice, the engine would refuse the mount point.
+        let target = text.split(':').nth(1).unwrap_or(&text);
+        if let (false, Some(name)) = (text.contains(':'), volume_of(target)) {
+            *bind = Value::String(format!("{name}:{target}"));
+        }
+        covered.insert(trim_path(target).to_owned());
     }
     if let Some(declared) = host.get_mut("Mounts").and_then(Value::as_array_mut) {
         for mount in declared.iter_mut().filter_map(Value::as_object_mut) {
@@ -251,9 +257,6 @@ fn carry_volumes(config: &mut Map<String, Value>, host: &mut Map<String, Value>,
         }
         let read_only = mount.get("RW").and_then(Value::as_bool) == Some(false);
         carried.push(Value::String(format!("{name}:{target}{}", if read_only { ":ro" } else { "" })));
-        if let Some(own) = config.get_mut("Volumes").and_then(Value::as_object_mut) {
-            own.retain(|path, _| trim_path(path) != trim_path(target));
-        }
     }
     if !carried.is_empty() {
         match host.get_mut("Binds") {

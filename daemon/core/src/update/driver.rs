@@ -37,17 +37,12 @@ impl Driver {
     /// A transaction that another process left behind. `None` when the journal does not begin with a plan.
     #[must_use]
     pub fn resume(records: &[Record]) -> Option<Self> {
-        let mut tx = Tx::fold(records)?;
-        let repeat = run::repeat(&tx);
-        let mut unsaved = Vec::new();
-        if tx.ended.is_none() {
-            // The pending act stays pending: its answer is still owed.
-            let pending = tx.pending.clone();
-            tx.apply(&Record::Resumed);
-            tx.pending = pending.filter(|_| repeat.is_some());
-            unsaved.push(Record::Resumed);
+        let tx = Tx::fold(records)?;
+        let mut driver = Self { tx, world: None, repeat: None, unsaved: Vec::new() };
+        if driver.tx.ended.is_none() {
+            driver.take_over();
         }
-        Some(Self { tx, world: None, repeat, unsaved })
+        Some(driver)
     }
 
     /// What stands.
@@ -135,6 +130,21 @@ impl Driver {
             self.record(Record::Turned { to: Direction::Back, why: why.to_owned() });
             self.world = None;
         }
+    }
+
+    /// The engine was away and is back, and the act under way was not answered. It may have done it, and it may have
+    /// stopped and started containers by itself: what a new process does is right here too.
+    pub fn engine_was_away(&mut self) {
+        self.take_over();
+    }
+
+    /// First the act whose answer is still owed, once more; then a fresh look.
+    fn take_over(&mut self) {
+        self.repeat = run::repeat(&self.tx);
+        let pending = self.tx.pending.take().filter(|_| self.repeat.is_some());
+        self.record(Record::Resumed);
+        self.tx.pending = pending;
+        self.world = None;
     }
 
     /// Whether an earlier process, or an earlier try, may have sent the stop already.

@@ -318,7 +318,7 @@ pub enum Record {
         /// Why, for people.
         why: String,
     },
-    /// A new process took over.
+    /// A new process took over, or the engine came back after it had been away.
     Resumed,
     /// It is over.
     Ended {
@@ -346,9 +346,10 @@ pub struct Tx {
     pub restored: Option<ContainerId>,
     /// An act begun whose answer is not written down.
     pub pending: Option<Act>,
-    /// The old container's stop was begun at some time: it may have been noticed outside.
+    /// The old container's stop, or its putting aside, was begun at some time: it may have been noticed outside.
     pub touched: bool,
-    /// The container started last by this process's own reckoning; cleared when another process takes over.
+    /// The container started last by this process's own reckoning; cleared when another process takes over or the engine
+    /// comes back.
     pub started: Option<ContainerId>,
     /// The successor was found healthy by this very process: another one looks again before the old one goes.
     pub verified: bool,
@@ -362,7 +363,7 @@ pub struct Tx {
     pub bad_image: bool,
     /// The log of the failed successor.
     pub log: Vec<String>,
-    /// How often a process had to take over.
+    /// How often a process had to take over, or the engine had been away.
     pub recoveries: u32,
     /// Acts in a row that ended in `Gone` or `Failed`.
     pub stumbles: u32,
@@ -415,7 +416,8 @@ impl Tx {
         match record {
             Record::Planned(_) => {}
             Record::Begun { act } => {
-                if matches!(act, Act::Stop { id } if *id == self.plan.old) {
+                // One that was found down is not stopped, but put aside all the same.
+                if matches!(act, Act::Stop { id } | Act::Rename { id, .. } if *id == self.plan.old) {
                     self.touched = true;
                 }
                 self.pending = Some(act.clone());

@@ -7,6 +7,7 @@ pub mod candidate;
 pub mod definition;
 pub mod driver;
 pub mod journal;
+pub mod lost;
 pub mod names;
 pub mod plan;
 pub mod policy;

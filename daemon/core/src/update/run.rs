@@ -12,7 +12,8 @@ use crate::model::{ContainerId, ImageId};
 
 /// Tries of one act in a row before it counts as impossible.
 pub const TRIES: u32 = 4;
-/// Takeovers by a new process before a forward run is given up: the update itself may be what kills us.
+/// Takeovers by a new process, or returns of the engine, before a forward run is given up: the update itself may be what
+/// kills us, or it.
 pub const TAKEOVERS: u32 = 3;
 
 /// A container of this transaction as the engine shows it.

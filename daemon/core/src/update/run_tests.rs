@@ -31,6 +31,17 @@ const DEATHS: [Death; 6] = [
     Death::PowerAfter,
     Death::PowerBefore,
 ];
+/// What happens to a process that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disturbance {
+    /// The engine dies before it has done what was asked, and comes back.
+    EngineDiesBefore,
+    /// The engine dies after it has done what was asked, before it could say so.
+    EngineDiesAfter,
+    /// The process shall stop.
+    ToldToStop,
+}
+
 const RESTARTS: [&str; 3] = ["always", "unless-stopped", "no"];
 
 struct Case {
@@ -91,6 +102,45 @@ impl Case {
         }
         let last = &self.journal[self.journal.len().saturating_sub(12)..];
         panic!("it never ends: {last:?}\n{:?}", self.engine);
+    }
+
+    /// One process that lives on while the engine dies at the n-th act, or that is told to stop there and leaves the rest to
+    /// the next one.
+    fn disturbed(&mut self, at: usize, how: Disturbance) -> (Outcome, String) {
+        let mut driver = Driver::begin(plan(self.restart, self.may_roll_back));
+        let mut acts = 0;
+        loop {
+            if how == Disturbance::ToldToStop && acts >= at {
+                driver.interrupt("told to stop");
+            }
+            match driver.wanted() {
+                Want::Look => {
+                    let world = self.engine.look(driver.tx());
+                    driver.saw(world);
+                }
+                Want::Over(outcome, message) => return (outcome, message),
+                Want::Do(Act::Verify { .. }) if how == Disturbance::ToldToStop && acts >= at => {
+                    let next = Driver::resume(&self.journal).unwrap();
+                    return self.process(next, None).expect("the next process reaches the end");
+                }
+                Want::Do(act) => {
+                    let records = driver.take_unsaved();
+                    self.save(records).unwrap();
+                    acts += 1;
+                    if acts == at + 1 && how != Disturbance::ToldToStop {
+                        if how == Disturbance::EngineDiesAfter {
+                            let _ = self.engine.perform(driver.tx(), &act);
+                        }
+                        self.engine.boot(self.restart);
+                        driver.engine_was_away();
+                    } else {
+                        let answer = self.engine.perform(driver.tx(), &act);
+                        driver.answered(answer);
+                    }
+                }
+            }
+            assert!(acts < 100, "it never ends: {:?}", self.journal);
+        }
     }
 
     fn die(&mut self, driver: &Driver, act: &Act, death: Death) {
@@ -199,11 +249,39 @@ fn one_crash_anywhere_loses_nothing() {
                 let context =
                     format!("{new_image:?} {restart} {death:?}: {outcome:?} {message}\n{:?}", case.journal);
                 case.check(outcome, &context);
-                let power = matches!(death.1, Death::PowerAfter | Death::PowerBefore);
-                // A container without restart policy is down after a power cut whatever we do, and is started again.
-                if !(power && restart == "no") {
+                assert!(expected(new_image).contains(&outcome), "{context}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_engine_that_dies_in_the_middle_loses_nothing_and_is_no_fault_of_the_image() {
+    for restart in RESTARTS {
+        for new_image in IMAGES {
+            for at in 0..24 {
+                for how in [Disturbance::EngineDiesBefore, Disturbance::EngineDiesAfter] {
+                    let mut case = Case::new(new_image, restart);
+                    let (outcome, message) = case.disturbed(at, how);
+                    let context = format!("{new_image:?} {restart} {at} {how:?}: {outcome:?} {message}");
+                    case.check(outcome, &context);
                     assert!(expected(new_image).contains(&outcome), "{context}");
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn told_to_stop_it_gives_up_what_was_not_touched_and_the_next_one_ends_the_rest() {
+    for restart in RESTARTS {
+        for new_image in IMAGES {
+            for at in 0..24 {
+                let mut case = Case::new(new_image, restart);
+                let (outcome, message) = case.disturbed(at, Disturbance::ToldToStop);
+                let context = format!("{new_image:?} {restart} {at}: {outcome:?} {message}");
+                case.check(outcome, &context);
+                assert!(outcome == Outcome::Failed || expected(new_image).contains(&outcome), "{context}");
             }
         }
     }

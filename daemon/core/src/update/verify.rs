@@ -55,12 +55,13 @@ pub fn probe(inspect: &Value, settle: Duration) -> Probe {
     Probe::HealthCheck { within }
 }
 
-/// The verdict on this description, so long after the start of watching.
+/// The verdict on this description, so long after the start of watching. `restarts_before` are those of its earlier life:
+/// zero for a container that we started, since a start by hand sets the engine's count back.
 #[must_use]
-pub fn verdict(probe: Probe, inspect: &Value, watched: Duration) -> Verdict {
+pub fn verdict(probe: Probe, inspect: &Value, watched: Duration, restarts_before: u64) -> Verdict {
     let state = inspect.get("State").unwrap_or(&Value::Null);
     let flag = |key: &str| state.get(key).and_then(Value::as_bool).unwrap_or_default();
-    let restarts = inspect.get("RestartCount").and_then(Value::as_u64).unwrap_or_default();
+    let restarts = restarts(inspect).saturating_sub(restarts_before);
     if !flag("Running") || flag("Restarting") || restarts > 0 {
         return Verdict::Failed(exit_words(state, restarts, flag("OOMKilled")));
     }
@@ -88,6 +89,12 @@ pub fn verdict(probe: Probe, inspect: &Value, watched: Duration) -> Verdict {
             for_.as_secs()
         )),
     }
+}
+
+/// How often the engine has started this container again by itself.
+#[must_use]
+pub fn restarts(inspect: &Value) -> u64 {
+    inspect.get("RestartCount").and_then(Value::as_u64).unwrap_or_default()
 }
 
 fn exit_words(state: &Value, restarts: u64, out_of_memory: bool) -> String {
@@ -158,8 +165,17 @@ mod tests {
             (check, &unhealthy, 0, 1, "Failed(\"its health check fails (refused)"),
         ] {
             let inspect = json!({"State": state, "RestartCount": restarts});
-            let seen = format!("{:?}", verdict(probe, &inspect, Duration::from_secs(seconds)));
+            let seen = format!("{:?}", verdict(probe, &inspect, Duration::from_secs(seconds), 0));
             assert!(seen.starts_with(expected), "{seen} is not {expected}");
         }
+    }
+
+    #[test]
+    fn restarts_of_an_earlier_life_do_not_count() {
+        let inspect = json!({"State": {"Running": true}, "RestartCount": 3});
+        let stay = Probe::StaysUp { for_: SETTLE };
+        assert_eq!(restarts(&inspect), 3);
+        assert!(matches!(verdict(stay, &inspect, SETTLE, 3), Verdict::Healthy(_)));
+        assert!(matches!(verdict(stay, &inspect, SETTLE, 2), Verdict::Failed(_)));
     }
 }

@@ -66,14 +66,17 @@ fn name(label: Option<&str>, reference: Option<&ImageRef>, digest: &str, fallbac
         .unwrap_or_else(|| fallback.to_owned())
 }
 
-/// The digest under which the image is known in this reference's repository, else any.
+/// The digest under which the image is known in this reference's repository. Where the image's id is a digest itself
+/// (containerd's store), it is the one in every repository.
 fn own_digest(image: &Image, reference: Option<&ImageRef>) -> Option<String> {
     let of = |entry: &String| {
         let (name, digest) = entry.split_once('@')?;
         let own = reference.is_none_or(|r| ImageRef::parse(name).is_ok_and(|n| n.name() == r.name()));
         own.then(|| digest.to_owned())
     };
-    image.digests.iter().find_map(of)
+    let is_id = |entry: &String| entry.split_once('@').is_some_and(|(_, digest)| digest == image.id.as_str());
+    let by_id = || image.digests.iter().any(is_id).then(|| image.id.to_string());
+    image.digests.iter().find_map(of).or_else(by_id)
 }
 
 #[cfg(test)]
@@ -88,6 +91,22 @@ mod tests {
         assert_eq!(name(None, reference("x:1").as_ref(), &digest, "f"), "1");
         assert_eq!(name(None, reference("x").as_ref(), &digest, "f"), "abababababab");
         assert_eq!(name(Some(" "), None, "", "f"), "f");
+    }
+
+    #[test]
+    fn an_image_that_repositories_share_has_its_digest_in_each() {
+        let id = format!("sha256:{}", "ab".repeat(32));
+        let image = |listed: &str| {
+            serde_json::from_value::<Image>(serde_json::json!({
+                "id": id, "tags": [], "digests": [format!("localhost:5000/web@{listed}")], "size": 1, "created": null,
+                "labels": {}
+            }))
+        };
+        let api = ImageRef::parse("localhost:5000/api:1").ok();
+        let digest = |listed| image(listed).ok().map(|i| of_image(Some(&i), api.as_ref()).digest);
+        assert_eq!(digest(id.as_str()), Some(id.clone()));
+        // With a graph driver the id says nothing of any repository.
+        assert_eq!(digest("sha256:cdcd"), Some(String::new()));
     }
 
     #[test]

@@ -52,9 +52,8 @@ fn play(text: &str) -> String {
 
 #[test]
 fn w1_two_years_of_clock_changes() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/scenarios/w1_dst.txt");
-    let text = std::fs::read_to_string(path).unwrap();
-    expect_file![path].assert_eq(&play(&text));
+    let text = include_str!("../../../../tests/scenarios/w1_dst.txt");
+    expect_file!["../../../../tests/scenarios/w1_dst.txt"].assert_eq(&play(text));
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::super::extract::Body;
 use super::super::state::HttpState;
 use super::RoleName;
 use super::change::Nothing;
+use crate::handles::Summary;
 
 /// Who is asking.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -105,6 +106,20 @@ pub(in super::super) async fn logout(
 ) -> Result<Response, HttpError> {
     let cookie = entry::logout(&state, &caller)?;
     Ok(([(header::SET_COOKIE, cookie)], Json(Nothing {})).into_response())
+}
+
+/// Forgets the owner. Only on the control socket, so not in the document of the API: no login may take the device from
+/// its owner.
+pub(in super::super) async fn reset_password(
+    State(state): State<HttpState>,
+    caller: Caller,
+    Body(Nothing {}): Body<Nothing>,
+) -> Result<Json<Summary>, HttpError> {
+    let code = entry::forget_owner(&state, &caller).await?;
+    let message = format!(
+        "the password and all API tokens are forgotten; open the page and claim the device anew with the code {code}"
+    );
+    Ok(Json(Summary { message, ..Summary::default() }))
 }
 
 fn welcome(entered: &Entered) -> Response {

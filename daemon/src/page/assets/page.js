@@ -126,9 +126,7 @@ function theme(value) {
   if (value) document.documentElement.dataset.theme = value;
   else delete document.documentElement.dataset.theme;
   document.querySelector('meta[name="color-scheme"]').content = value || "light dark";
-  for (const name of ["theme", "dockbeacon_theme"]) {
-    document.cookie = `${name}=${value}; path=/; max-age=${value ? 31536000 : 0}; samesite=strict`;
-  }
+  document.cookie = `dockbeacon_theme=${value}; path=/; max-age=${value ? 31536000 : 0}; samesite=strict`;
   try { localStorage.setItem("theme", value); } catch { /* a private window keeps nothing */ }
   const text = say(value === "light" ? "themeLight" : value === "dark" ? "themeDark" : "themeSystem");
   knob.querySelector(".vh").textContent = text;

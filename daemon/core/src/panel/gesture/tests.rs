@@ -1,3 +1,5 @@
+//! Edges in, gestures out.
+
 use proptest::prelude::*;
 
 use super::*;
