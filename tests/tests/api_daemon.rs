@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod browser;
-mod house;
+mod household;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use browser::{browser, until};
 use dockbeacon_tests::engine::{TestEngine, on_each};
 use dockbeacon_tests::image::ImageSpec;
-use house::{House, READY, UPDATE, claim_in, get, http, login};
+use household::{House, READY, UPDATE, claim_in, get, http, login};
 use serde_json::{Value, json};
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWriteExt as _;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod browser;
-mod house;
+mod household;
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use dockbeacon_tests::daemon::{Daemon, Home};
 use dockbeacon_tests::engine::{TestEngine, on_each};
 use dockbeacon_tests::image::ImageSpec;
 use dockbeacon_tests::proxy::Proxy;
-use house::{House, PASSWORD, READY, Service, UPDATE, claim, claim_code, claim_in, get, http, login};
+use household::{House, PASSWORD, READY, Service, UPDATE, claim, claim_code, claim_in, get, http, login};
 use serde_json::{Value, json};
 
 fn form(action: &str, name: &str) -> String {

@@ -41,7 +41,7 @@ fn hero(scene: &Scene<'_>) -> Markup {
     html! {
         section class={ "hero " (words::mood(status.state)) } aria-labelledby="answer" {
             (sign(status.state))
-            h1 id="answer" { (if status.sentence.is_empty() { words::STARTING } else { &status.sentence }) }
+            h1 id="answer" { (answer(scene)) }
             @if status.state != Mood::Starting {
             p class="mine" {
                 @match lists::waiting(scene).len() {
@@ -59,6 +59,19 @@ fn hero(scene: &Scene<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// Is all well? What the engine's silence looks like in detail stands below, with what to do.
+fn answer<'a>(scene: &'a Scene<'_>) -> std::borrow::Cow<'a, str> {
+    let status = &scene.view.status;
+    let silent = !status.engine.up && status.engine.error.is_some();
+    if status.sentence.is_empty() {
+        words::STARTING.into()
+    } else if silent && status.state == Mood::Fault {
+        words::sentence(words::ENGINE_DOWN).into()
+    } else {
+        status.sentence.as_str().into()
     }
 }
 

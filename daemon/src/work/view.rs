@@ -392,7 +392,7 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         let verb = if unwell.len() == 1 { "needs" } else { "need" };
         (Mood::Fault, format!("{} {verb} your attention.", list(&unwell)))
     } else if let Some(update) = state.running.values().next() {
-        (Mood::Working, format!("Updating: {}.", update.message))
+        (Mood::Working, under_way(update))
     } else if !waiting.is_empty() {
         let verb = if waiting.len() == 1 { "waits" } else { "wait" };
         (Mood::Waiting, format!("{} {verb} for your approval.", list(&waiting)))
@@ -441,6 +441,18 @@ fn parked_alone<'a>(inventory: &'a Inventory, state: &State) -> Vec<&'a str> {
         .map(|(service, _, _)| service)
         .filter(|service| inventory.by_name(service).is_none() && !state.known.unfinished.contains(*service))
         .collect()
+}
+
+/// An update in a sentence that stays the same while it lasts: its steps tell the rest.
+fn under_way(update: &UpdateView) -> String {
+    let (name, from, to) = (&update.container, &update.from.name, &update.to.name);
+    if update.state == TxState::RollingBack.word() {
+        format!("Putting {name} back to {from}.")
+    } else if update.kind == "rollback" {
+        format!("Putting {name} back to {to}.")
+    } else {
+        format!("Updating {name} from {from} to {to}.")
+    }
 }
 
 /// Marked containers that no open transaction knows of.
