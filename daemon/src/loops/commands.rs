@@ -123,7 +123,7 @@ impl Queue {
     }
 
     async fn check(&self, names: &[String]) -> Result<Summary, Refusal> {
-        let checked = self.work.check(names).await.map_err(|e| refusal(e.into()))?;
+        let checked = self.work.check(names).await.map_err(refusal)?;
         Ok(checked.summary())
     }
 

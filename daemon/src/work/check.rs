@@ -10,6 +10,7 @@ use dockbeacon_core::update::candidate::{Remote, Target, wanted};
 use dockbeacon_core::update::version;
 
 use super::Work;
+use super::jobs::JobError;
 use crate::docker::EngineError;
 use crate::exit::ExitCode;
 use crate::handles::Summary;
@@ -104,9 +105,11 @@ impl Work {
     /// Asks the registries, all at once and each image once. Empty names mean all containers.
     ///
     /// # Errors
-    /// When the engine does not answer. A registry that does not is a reason on its containers.
-    pub async fn check(&self, names: &[String]) -> Result<Checked, EngineError> {
+    /// When the engine does not answer, or there is no container of such a name. A registry that does not answer is a
+    /// reason on its containers.
+    pub async fn check(&self, names: &[String]) -> Result<Checked, JobError> {
         let inventory = self.look().await?;
+        let names = &self.resolve(names)?;
         let policies = self.board.policies(&inventory);
         let asked = |name: &str| names.is_empty() || names.iter().any(|n| n == name);
         let references =

@@ -99,8 +99,8 @@ impl Work {
         for (tx, outcome, message) in self.recover().await? {
             tally.add(&tx, outcome, message);
         }
+        let checked = self.check(&request.names).await?;
         let names = self.resolve(&request.names)?;
-        let checked = self.check(&names).await?;
         tally.summary.scanned = checked.scanned;
         tally.summary.candidates = checked.candidates;
         let requested: BTreeSet<String> =
@@ -113,7 +113,10 @@ impl Work {
         };
         for finding in plan.entries.iter().filter(wanted) {
             if finding.action != Action::Update {
-                if requested.contains(finding.name.as_str()) && finding.reason != Reason::UpToDate {
+                let unasked =
+                    matches!(finding.reason, Reason::CheckFailed { .. } | Reason::RateLimited { .. });
+                let requested = requested.contains(finding.name.as_str());
+                if unasked || (requested && finding.reason != Reason::UpToDate) {
                     tally.refuse(finding.name.as_str(), &finding.reason.to_string());
                 }
                 continue;
@@ -297,7 +300,7 @@ impl Work {
     }
 
     /// Names as a person gives them, checked against what is there.
-    fn resolve(&self, names: &[String]) -> Result<Vec<String>, JobError> {
+    pub(super) fn resolve(&self, names: &[String]) -> Result<Vec<String>, JobError> {
         let inventory = self.board.state().inventory.clone();
         let Some(inventory) = inventory else { return Ok(names.to_vec()) };
         names
