@@ -244,6 +244,12 @@ async fn climb(
         };
         match verdict {
             Verdict::Failed(why) => return Err(why),
+            // Another request found the way while this one was still trying an earlier one.
+            Verdict::SpeaksOtherwise
+                if known.settled.load(Ordering::Relaxed) && known.way.load(Ordering::Relaxed) > at =>
+            {
+                at = known.way.load(Ordering::Relaxed).min(ways.len().saturating_sub(1));
+            }
             Verdict::SpeaksOtherwise if !known.settled.load(Ordering::Relaxed) && at + 1 < ways.len() => {
                 at += 1
             }
