@@ -214,6 +214,11 @@ fn newer(
 /// Whether the image is known under this digest of this repository.
 #[must_use]
 pub fn has_digest(image: &Image, reference: &ImageRef, digest: &Digest) -> bool {
+    // containerd's store lists one repository of those that an image is known in; but there its id is that very digest. In
+    // the other store it is the digest of the configuration, which no registry gives for a tag.
+    if image.id.as_str() == digest.as_str() {
+        return true;
+    }
     image.digests.iter().any(|entry| {
         entry.split_once('@').is_some_and(|(name, d)| {
             d == digest.as_str() && ImageRef::parse(name).is_ok_and(|r| r.name() == reference.name())

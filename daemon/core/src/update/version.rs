@@ -68,12 +68,12 @@ fn name(label: Option<&str>, reference: Option<&ImageRef>, digest: &str, fallbac
 
 /// The digest under which the image is known in this reference's repository, else any.
 fn own_digest(image: &Image, reference: Option<&ImageRef>) -> Option<String> {
-    let of = |entry: &String| {
-        let (name, digest) = entry.split_once('@')?;
-        let own = reference.is_none_or(|r| ImageRef::parse(name).is_ok_and(|n| n.name() == r.name()));
-        own.then(|| digest.to_owned())
+    let digest = |entry: &String| entry.split_once('@').map(|(_, digest)| digest.to_owned());
+    let own = |entry: &&String| {
+        let name = entry.split_once('@').map(|(name, _)| name).unwrap_or_default();
+        reference.is_none_or(|r| ImageRef::parse(name).is_ok_and(|n| n.name() == r.name()))
     };
-    image.digests.iter().find_map(of)
+    image.digests.iter().find(own).or(image.digests.first()).and_then(digest)
 }
 
 #[cfg(test)]
