@@ -5,14 +5,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
-use anyhow::Result;
 use dockbeacon_tests::daemon::{Home, program};
 use dockbeacon_tests::engine::on_each;
 use dockbeacon_tests::image::ImageSpec;
 use dockbeacon_tests::registry::{Registry, RegistryOptions};
 use serde_json::{Value, json};
 
-use crate::bed::{Bed, labels, settings};
+use crate::bed::{Bed, labels};
 
 #[test]
 fn settings_that_cannot_be_read_are_told_with_place_and_remedy() {
