@@ -241,7 +241,7 @@ fn a_digest_that_was_put_back_is_tried_again_only_when_asked_for_or_replaced() {
         c.known.bad.insert(key(), "it exited".to_owned());
     };
     let found = Case::with(bad).gives(Action::None, "bad-digest");
-    assert_eq!(found.reason.to_string(), "bbbbbbbbbbbb was tried and put back: it exited");
+    assert_eq!(found.reason.to_string(), "bbbbbbbbbbbb was tried: it exited");
     Case::with(|c| {
         bad(c);
         c.remote = Some(Remote::Digest(digest("cc")));
