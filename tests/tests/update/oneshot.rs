@@ -152,7 +152,7 @@ fn w19_plan_says_for_every_container_what_would_happen_and_why() {
         let text = normal(&bed, &said.out);
         let own: Vec<&str> =
             text.lines().filter(|l| l.starts_with("CONTAINER") || ORDER.iter().any(|p| l.starts_with(&format!("{p} |")))).collect();
-        let digest = |l: &str| l.contains("was tried and put back");
+        let digest = |l: &str| l.contains("was tried: ");
         assert_eq!(own.iter().filter(|l| digest(l)).count(), 1, "{text}");
         let own: Vec<&str> = own.into_iter().filter(|l| !digest(l)).collect();
         expect_test::expect![[r"
