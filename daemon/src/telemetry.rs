@@ -13,11 +13,11 @@ use std::path::Path;
 
 use dockbeacon_core::event::What;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::fmt::format::{FormatFields, Writer, debug_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
+use tracing_subscriber::{Layer, Registry, reload};
 
 /// Overrides the level of the settings; a level, or directives as `dockbeacon=debug,hyper=info`.
 pub const LEVEL_VARIABLE: &str = "DOCKBEACON_LOG";
@@ -133,7 +133,7 @@ pub enum Sink {
 pub struct Telemetry {
     sink: Sink,
     overridden: bool,
-    filter: reload::Handle<EnvFilter, Registry>,
+    filter: reload::Handle<Targets, Registry>,
 }
 
 impl Telemetry {
@@ -229,7 +229,7 @@ pub fn tell(what: &What, text: &str) {
 }
 
 /// One word is our level, and keeps the libraries one step quieter; anything else is directives.
-fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+fn filter(text: &str) -> Result<Targets, TelemetryError> {
     let text = text.trim();
     let directives = match text.to_ascii_lowercase().as_str() {
         level @ ("off" | "error" | "warn") => level.to_owned(),
@@ -238,7 +238,7 @@ fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
         _ if !text.contains('=') && !text.contains(',') => "=".to_owned() + text,
         _ => text.to_owned(),
     };
-    EnvFilter::try_new(directives).map_err(|source| TelemetryError::Level { text: text.to_owned(), source })
+    directives.parse::<Targets>().map_err(|source| TelemetryError::Level { text: text.to_owned(), source })
 }
 
 /// By name: by default the crate moves everything below a warning up by one.

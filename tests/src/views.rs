@@ -394,8 +394,7 @@ pub fn rolled_back() -> View {
     let mut view = change(well(), "grafana", |c| {
         c.status = "Up 2 minutes (healthy)".to_owned();
         c.candidate = Some(version("12.3.0", 1));
-        c.reason =
-            reason("bad-digest", "1c4be2a9f7d0 was tried and put back: its health check failed 3 times");
+        c.reason = reason("bad-digest", "1c4be2a9f7d0 was tried: its health check failed 3 times");
     });
     view.updates.insert(0, u);
     view.status.sentence = "All 14 services are well. grafana was put back to 12.2.0.".to_owned();

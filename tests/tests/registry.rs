@@ -502,3 +502,51 @@ async fn the_same_tag_is_asked_for_once_whatever_its_spelling() {
     assert!(answers.len() == 2 && answers.values().all(Result::is_ok));
     assert_eq!(fake.log().len(), 1);
 }
+
+/// A plain registry: one request still tries TLS when another has found the right way already.
+#[test]
+fn a_way_found_by_another_request_is_taken() {
+    use std::io::{Read as _, Write as _};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = listener.local_addr().unwrap().to_string();
+    let tries = Arc::new(AtomicUsize::new(0));
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (tries, held, released) = (Arc::clone(&tries), held.clone(), Arc::clone(&released));
+            std::thread::spawn(move || {
+                let mut first = [0u8; 2048];
+                let Ok(length) = stream.read(&mut first) else { return };
+                if first[0] == b'H' {
+                    let digest = format!("sha256:{}", "ab".repeat(32));
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nDocker-Content-Digest: {digest}\r\nConnection: close\r\n\r\n"
+                    );
+                    stream.write_all(head.as_bytes()).unwrap();
+                    return;
+                }
+                // HTTP/1.1 over TLS is the second way; the first one to try it learns only later that it is the wrong one.
+                let http1 = first[..length].windows(8).any(|w| w == b"http/1.1");
+                if http1 && tries.fetch_add(1, Ordering::SeqCst) == 0 {
+                    held.send(()).unwrap();
+                    let _ = released.lock().unwrap().recv();
+                }
+                let _ = stream.write_all(b"HTTP/1.0 400 Bad Request\r\n\r\n");
+            });
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let registry = registry(&settings());
+    let ask = |part: &str| {
+        let (registry, image) = (registry.clone(), refs(&[format!("{host}/{part}:1")]));
+        async move { registry.heads(&image).await.into_values().next().unwrap() }
+    };
+    let slow = runtime.spawn(ask("slow"));
+    is_held.recv().unwrap();
+    runtime.block_on(ask("fast")).unwrap();
+    release.send(()).unwrap();
+    runtime.block_on(slow).unwrap().unwrap();
+}

@@ -13,8 +13,7 @@ const CORE_MAY_USE: [&str; 9] =
     ["base64", "chrono", "chrono-tz", "croner", "semver", "serde", "serde_json", "strsim", "thiserror"];
 
 /// What may lie at the top of the repository. Directories end with a slash.
-const TOP: [&str; 25] = [
-    ".cargo/",
+const TOP: [&str; 20] = [
     ".ci/",
     ".gitattributes",
     ".gitignore",
@@ -29,16 +28,12 @@ const TOP: [&str; 25] = [
     "clippy.toml",
     "daemon/",
     "deny.toml",
-    "docs/",
     "image/",
     "overlays/",
-    "rust-toolchain.toml",
     "rustfmt.toml",
     "scripts/",
     "systemd/",
     "tests/",
-    ".github/",
-    ".editorconfig",
 ];
 
 /// Adapters of the daemon: none of them imports another.

@@ -62,12 +62,12 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
         }
         Cmd::Run(args) => Box::pin(serve(cli, args)).await,
         Cmd::Check(args) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             let summary = way.check(&args.names.names).await?;
             report(cli, &summary, args.exit_code && summary.candidates > 0)
         }
         Cmd::Plan(args) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             let checked = way.check(&[]).await?;
             let plan = way.plan().await?;
             print(&if cli.json { pretty(&json!(plan)) } else { show::plan(&plan) })?;
@@ -75,15 +75,15 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             Ok(if newer { ExitCode::Candidates } else { code(&checked) })
         }
         Cmd::Update(names) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.update(&names.names).await?, false)
         }
         Cmd::Approve(names) => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.approve(&names.names).await?, false)
         }
         Cmd::Rollback { name } => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.roll_back(name).await?, false)
         }
         Cmd::Pause { length } => {
@@ -91,19 +91,19 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             let length = parsed.ok_or_else(|| {
                 Failure::Usage(format!("{length:?} is no length of time; write for example 24h or 90m"))
             })?;
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.pause(length).await?, false)
         }
         Cmd::Resume => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.resume().await?, false)
         }
         Cmd::ResetPassword => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.reset_password().await?, false)
         }
         Cmd::Status => {
-            let way = Way::open(&load(cli, &[])?, &state_dir(cli))?;
+            let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             let (status, containers) = way.status().await?;
             print(&if cli.json {
                 pretty(&json!({ "status": status, "containers": containers }))
@@ -119,7 +119,7 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
     let loaded = load(cli, &arguments(args))?;
     let state_dir = state_dir(cli);
     if loaded.settings.run_once {
-        let way = Way::open(&loaded, &state_dir)?;
+        let way = Way::open(&loaded, &state_dir).await?;
         return report(cli, &way.update(&[]).await?, false);
     }
     let _telemetry =

@@ -21,7 +21,7 @@ use crate::lock::{self, LockError, StateLock};
 use crate::ports::{AuditRow, Records as _};
 use crate::view::{ContainerView, PlanView, Status};
 use crate::work::jobs::JobError;
-use crate::work::{Work, view};
+use crate::work::{self, Work, view};
 use crate::{app, shutdown, telemetry};
 
 /// Without a daemon nobody waits for an engine for ever.
@@ -86,7 +86,7 @@ pub enum Way {
 
 impl Way {
     /// Takes the lock, or finds the daemon that has it.
-    pub fn open(loaded: &Loaded, state_dir: &Path) -> Result<Self, Failure> {
+    pub async fn open(loaded: &Loaded, state_dir: &Path) -> Result<Self, Failure> {
         match lock::take(state_dir) {
             Ok(lock) => {
                 let stop = CancellationToken::new();
@@ -94,8 +94,11 @@ impl Way {
                 tokio::spawn(signals.follow(stop.clone()));
                 // Quiet unless something is wrong: the answer is on standard output.
                 telemetry::Telemetry::init("warn").map_err(|e| Failure::Other(e.to_string()))?;
+                // Opening the store waits for the card; the engine can answer meanwhile.
+                let connecting = work::connect_early(&loaded.settings.engine.host);
                 let mut work =
                     app::assemble(loaded, state_dir, stop).map_err(|e| Failure::Other(format!("{e:#}")))?;
+                work.adopt(connecting).await;
                 work.patience = Some(PATIENCE);
                 Ok(Self::Here(Box::new(work), lock))
             }

@@ -49,8 +49,8 @@ struct Inner {
     api: String,
     arch: String,
     os: String,
-    /// Asked once: the image store cannot change without a restart of the engine.
-    info: tokio::sync::OnceCell<EngineInfo>,
+    /// Asked once: the machine stays the same.
+    platform: tokio::sync::OnceCell<Platform>,
     /// What inspecting told of containers, by id: none of it can change while a container lives.
     details: Mutex<BTreeMap<String, Detail>>,
 }
@@ -109,34 +109,32 @@ impl Engine {
                 api: spoken.to_string(),
                 arch: version.arch,
                 os: version.os,
-                info: tokio::sync::OnceCell::new(),
+                platform: tokio::sync::OnceCell::new(),
                 details: Mutex::default(),
             }),
         })
     }
 
-    /// What the engine is: version, platform, kind of image store. Asked once per connection.
+    /// What the engine is: version and platform.
     ///
     /// # Errors
     /// When the engine does not answer.
     pub async fn info(&self) -> Result<EngineInfo, EngineError> {
-        self.inner.info.get_or_try_init(|| self.ask_info()).await.cloned()
+        let platform = self.inner.platform.get_or_try_init(|| self.ask_platform()).await?.clone();
+        Ok(EngineInfo { version: self.inner.version.clone(), api_version: self.inner.api.clone(), platform })
     }
 
-    async fn ask_info(&self) -> Result<EngineInfo, EngineError> {
-        let what = "asking what it is";
-        let info: Value = self.get("/info".to_owned(), what).await?.json(what)?;
-        let machine = info.get("Architecture").and_then(Value::as_str).unwrap_or_default();
-        // The flat text is enough: no driver status but this one names the snapshotter's plugin.
-        let containerd_store = info
-            .get("DriverStatus")
-            .is_some_and(|status| status.to_string().contains("io.containerd.snapshotter.v1"));
-        Ok(EngineInfo {
-            version: self.inner.version.clone(),
-            api_version: self.inner.api.clone(),
-            platform: platform(&self.inner.os, &self.inner.arch, machine),
-            containerd_store,
-        })
+    async fn ask_platform(&self) -> Result<Platform, EngineError> {
+        let (os, arch) = (&self.inner.os, &self.inner.arch);
+        // Asked only where the answer matters: the engine starts two programs to answer it.
+        let machine = if arch == "arm" {
+            let what = "asking what it is";
+            let info: Value = self.get("/info".to_owned(), what).await?.json(what)?;
+            info.get("Architecture").and_then(Value::as_str).unwrap_or_default().to_owned()
+        } else {
+            String::new()
+        };
+        Ok(platform(os, arch, &machine))
     }
 
     /// Whether the engine answers.

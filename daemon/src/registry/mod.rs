@@ -108,6 +108,16 @@ impl Registry {
         Ok(Self { inner: Arc::new(inner) })
     }
 
+    /// Makes ready to ask, in the background: worth while before something else that takes time.
+    pub fn prepare(&self) {
+        if self.inner.transport.is_prepared() {
+            return;
+        }
+        let inner = Arc::clone(&self.inner);
+        // Whoever asks before it is over waits for it.
+        drop(tokio::task::spawn_blocking(move || inner.transport.prepare()));
+    }
+
     /// What the registries have under these references, all asked at once; each tag is asked for once, however often and
     /// in whatever spelling it is listed. A reference with a digest is asked for by it.
     pub async fn heads(&self, refs: &BTreeSet<ImageRef>) -> BTreeMap<ImageRef, Result<Head, RegistryError>> {

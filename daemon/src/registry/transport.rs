@@ -7,8 +7,8 @@
 //! loopback and for `registry.insecure`, plain HTTP. The first way that brings an answer is remembered.
 
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dockbeacon_core::registry::is_loopback;
@@ -39,13 +39,22 @@ struct Way {
     client: Client,
 }
 
-/// The ways for each kind of host.
+/// A kind of host; each has a ladder of its own.
+#[derive(Debug, Clone, Copy)]
+enum Ladder {
+    Normal,
+    Loopback,
+    Insecure,
+}
+
+/// The ways for each kind of host, made when the first of its kind is asked.
 #[derive(Debug)]
 pub(super) struct Transport {
-    normal: Vec<Way>,
-    loopback: Vec<Way>,
-    insecure: Vec<Way>,
+    own: Vec<CertificateDer<'static>>,
+    timeout: Duration,
     insecure_hosts: Vec<String>,
+    roots: OnceLock<Arc<RootCertStore>>,
+    ladders: [OnceLock<Result<Vec<Way>, SetupError>>; 3],
 }
 
 /// What is remembered of one host.
@@ -71,67 +80,89 @@ enum Verdict {
 }
 
 impl Transport {
+    /// Reads the owner's own authorities; the rest waits until somebody is asked.
     pub fn new(settings: &RegistrySettings) -> Result<Self, SetupError> {
-        let roots = roots(settings.ca_file.as_deref())?;
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = |checked: bool, alpn: &str| -> Result<ClientConfig, SetupError> {
-            let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-                .with_safe_default_protocol_versions()
-                .map_err(|e| SetupError::Client(e.to_string()))?;
-            let mut config = if checked {
-                builder.with_root_certificates(Arc::clone(&roots)).with_no_client_auth()
-            } else {
-                let trusting = Arc::new(Trusting(Arc::clone(&provider)));
-                builder.dangerous().with_custom_certificate_verifier(trusting).with_no_client_auth()
-            };
-            config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
-            Ok(config)
-        };
-        let way = |scheme, checked, h2: bool, proxied: bool| -> Result<Way, SetupError> {
-            let mut builder = Client::builder()
-                .user_agent(concat!("dockbeacon/", env!("CARGO_PKG_VERSION")))
-                .timeout(settings.timeout)
-                .connect_timeout(CONNECT.min(settings.timeout))
-                .pool_idle_timeout(IDLE)
-                .tls_backend_preconfigured(tls(checked, if h2 { "h2" } else { "http/1.1" })?);
-            builder = if h2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
-            if !proxied {
-                builder = builder.no_proxy();
-            }
-            builder
-                .build()
-                .map(|client| Way { scheme, client })
-                .map_err(|e| SetupError::Client(e.to_string()))
-        };
-        let insecure = if settings.insecure.is_empty() {
-            Vec::new()
-        } else {
-            vec![
-                way("https", false, true, true)?,
-                way("https", false, false, true)?,
-                way("http", true, false, true)?,
-            ]
-        };
+        let own = settings.ca_file.as_deref().map(own_authorities).transpose()?.unwrap_or_default();
         Ok(Self {
-            normal: vec![way("https", true, true, true)?, way("https", true, false, true)?],
-            loopback: vec![
-                way("https", true, true, false)?,
-                way("https", true, false, false)?,
-                way("http", true, false, false)?,
-            ],
-            insecure,
+            own,
+            timeout: settings.timeout,
             insecure_hosts: settings.insecure.clone(),
+            roots: OnceLock::new(),
+            ladders: [const { OnceLock::new() }; 3],
         })
     }
 
-    fn ways(&self, host: &str) -> &[Way] {
-        if self.insecure_hosts.iter().any(|h| h == host) {
-            &self.insecure
+    /// Whether [`Self::prepare`] has anything to do.
+    pub fn is_prepared(&self) -> bool {
+        self.roots.get().is_some()
+    }
+
+    /// Reads what the machine trusts, so that the first request need not wait for it. It takes a while: call it beside
+    /// something else.
+    pub fn prepare(&self) {
+        self.roots();
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(self.roots.get_or_init(|| Arc::new(trusted(&self.own))))
+    }
+
+    fn ways(&self, host: &str) -> Result<&[Way], RegistryError> {
+        let kind = if self.insecure_hosts.iter().any(|h| h == host) {
+            Ladder::Insecure
         } else if is_loopback(host) {
-            &self.loopback
+            Ladder::Loopback
         } else {
-            &self.normal
+            Ladder::Normal
+        };
+        self.of_kind(kind, host)
+    }
+
+    fn of_kind(&self, kind: Ladder, host: &str) -> Result<&[Way], RegistryError> {
+        match self.ladders[kind as usize].get_or_init(|| self.ladder(kind)) {
+            Ok(ways) => Ok(ways),
+            Err(error) => Err(unexpected(host, error.to_string())),
         }
+    }
+
+    fn ladder(&self, kind: Ladder) -> Result<Vec<Way>, SetupError> {
+        let checked = !matches!(kind, Ladder::Insecure);
+        let mut ways =
+            vec![self.way("https", checked, true, kind)?, self.way("https", checked, false, kind)?];
+        if !matches!(kind, Ladder::Normal) {
+            ways.push(self.way("http", true, false, kind)?);
+        }
+        Ok(ways)
+    }
+
+    fn way(&self, scheme: &'static str, checked: bool, h2: bool, kind: Ladder) -> Result<Way, SetupError> {
+        let mut builder = Client::builder()
+            .user_agent(concat!("dockbeacon/", env!("CARGO_PKG_VERSION")))
+            .timeout(self.timeout)
+            .connect_timeout(CONNECT.min(self.timeout))
+            .pool_idle_timeout(IDLE)
+            .tls_backend_preconfigured(self.tls(checked, if h2 { "h2" } else { "http/1.1" })?);
+        builder = if h2 { builder.http2_prior_knowledge() } else { builder.http1_only() };
+        if matches!(kind, Ladder::Loopback) {
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|e| SetupError::Client(e.to_string()))?;
+        Ok(Way { scheme, client })
+    }
+
+    fn tls(&self, checked: bool, alpn: &str) -> Result<ClientConfig, SetupError> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| SetupError::Client(e.to_string()))?;
+        let mut config = if checked {
+            builder.with_root_certificates(self.roots()).with_no_client_auth()
+        } else {
+            let trusting = Arc::new(Trusting(provider));
+            builder.dangerous().with_custom_certificate_verifier(trusting).with_no_client_auth()
+        };
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        Ok(config)
     }
 
     /// Whether secrets may go to this URL on behalf of `host`: over TLS, or where the owner (or loopback) allows less.
@@ -147,7 +178,7 @@ impl Transport {
         make: impl Fn(&Client, String) -> RequestBuilder,
         path: &str,
     ) -> Result<Response, RegistryError> {
-        let ways: Vec<&Way> = self.ways(host).iter().collect();
+        let ways: Vec<&Way> = self.ways(host)?.iter().collect();
         climb(&ways, host, known, |way| make(&way.client, format!("{}://{host}{path}", way.scheme))).await
     }
 
@@ -160,9 +191,9 @@ impl Transport {
     ) -> Result<Response, RegistryError> {
         let host = authority(url);
         // Plain HTTP is no way of the normal ladder; where a registry names such a service, HTTP/1.1 it is.
-        let mut ways: Vec<&Way> = self.ways(&host).iter().filter(|w| w.scheme == url.scheme()).collect();
+        let mut ways: Vec<&Way> = self.ways(&host)?.iter().filter(|w| w.scheme == url.scheme()).collect();
         if ways.is_empty() {
-            ways.extend(self.normal.last());
+            ways.extend(self.of_kind(Ladder::Normal, &host)?.last());
         }
         climb(&ways, &host, known, |way| make(&way.client)).await
     }
@@ -213,6 +244,12 @@ async fn climb(
         };
         match verdict {
             Verdict::Failed(why) => return Err(why),
+            // Another request found the way while this one was still trying an earlier one.
+            Verdict::SpeaksOtherwise
+                if known.settled.load(Ordering::Relaxed) && known.way.load(Ordering::Relaxed) > at =>
+            {
+                at = known.way.load(Ordering::Relaxed).min(ways.len().saturating_sub(1));
+            }
             Verdict::SpeaksOtherwise if !known.settled.load(Ordering::Relaxed) && at + 1 < ways.len() => {
                 at += 1
             }
@@ -233,33 +270,37 @@ fn waited_in_vain(error: &reqwest::Error) -> bool {
         && causes(error).last().is_some_and(|cause| cause.to_string() == "request was canceled")
 }
 
-/// What the machine trusts, plus the owner's own file.
-fn roots(ca_file: Option<&str>) -> Result<Arc<RootCertStore>, SetupError> {
+/// What the machine trusts, plus the owner's own.
+fn trusted(own: &[CertificateDer<'static>]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     for error in &native.errors {
         tracing::warn!(%error, "a certificate of the system's store cannot be read");
     }
     roots.add_parsable_certificates(native.certs);
-    if let Some(path) = ca_file {
-        let bad = |why: String| SetupError::CaFile { path: path.to_owned(), why };
-        let file = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
-        let mut any = false;
-        for certificate in file {
-            let certificate = certificate.map_err(|e| bad(e.to_string()))?;
-            roots.add(certificate).map_err(|e| bad(e.to_string()))?;
-            any = true;
-        }
-        if !any {
-            return Err(bad("there is no certificate in it".to_owned()));
-        }
-    }
+    roots.add_parsable_certificates(own.iter().cloned());
     if roots.is_empty() {
         tracing::warn!(
             "no certificate authority is known here, so no registry can be trusted: install ca-certificates"
         );
     }
-    Ok(Arc::new(roots))
+    roots
+}
+
+/// The certificates of the owner's file, each of them good.
+fn own_authorities(path: &str) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let bad = |why: String| SetupError::CaFile { path: path.to_owned(), why };
+    let file = CertificateDer::pem_file_iter(path).map_err(|e| bad(e.to_string()))?;
+    let (mut found, mut trial) = (Vec::new(), RootCertStore::empty());
+    for certificate in file {
+        let certificate = certificate.map_err(|e| bad(e.to_string()))?;
+        trial.add(certificate.clone()).map_err(|e| bad(e.to_string()))?;
+        found.push(certificate);
+    }
+    if found.is_empty() {
+        return Err(bad("there is no certificate in it".to_owned()));
+    }
+    Ok(found)
 }
 
 /// Every cause of an error, the outermost first. An I/O error hides what it wraps from `source`.

@@ -118,6 +118,7 @@ impl Work {
     /// registry that does not answer is a reason on its containers.
     pub async fn check(&self, names: &[String]) -> Result<Checked, JobError> {
         let _alone = self.one_check.lock().await;
+        self.registry.prepare();
         let inventory = self.look().await?;
         let names = known(&inventory, names)?;
         let policies = self.board.policies(&inventory);

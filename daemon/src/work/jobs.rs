@@ -130,7 +130,10 @@ impl Work {
         };
         for finding in plan.entries.iter().filter(wanted) {
             if finding.action != Action::Update {
-                if requested.contains(finding.name.as_str()) && finding.reason != Reason::UpToDate {
+                let unasked =
+                    matches!(finding.reason, Reason::CheckFailed { .. } | Reason::RateLimited { .. });
+                let requested = requested.contains(finding.name.as_str());
+                if unasked || (requested && finding.reason != Reason::UpToDate) {
                     tally.refuse(finding.name.as_str(), &finding.reason.to_string());
                 }
                 continue;

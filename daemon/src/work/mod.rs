@@ -26,6 +26,28 @@ use board::Board;
 
 pub use transact::Interrupted;
 
+/// A connection to the engine that is being made in the background.
+pub type Connecting = tokio::task::JoinHandle<Result<Engine, EngineError>>;
+
+/// How the engine is reached.
+#[derive(Default)]
+enum Link {
+    /// Not yet, or not any more.
+    #[default]
+    None,
+    /// Soon.
+    Coming(Connecting),
+    /// Like this.
+    There(Engine),
+}
+
+/// Begins to connect to the engine at `host`.
+#[must_use]
+pub fn connect_early(host: &str) -> Connecting {
+    let host = host.to_owned();
+    tokio::spawn(async move { Engine::connect(&host).await })
+}
+
 /// Everything that work needs.
 #[derive(Clone)]
 pub struct Work {
@@ -45,7 +67,7 @@ pub struct Work {
     pub progress: Option<Progress>,
     /// How long an absent engine is waited for in the middle of an update; `None`: for ever.
     pub patience: Option<Duration>,
-    link: Arc<tokio::sync::Mutex<Option<Engine>>>,
+    link: Arc<tokio::sync::Mutex<Link>>,
     /// Held while the engine is listed, so that an older listing never replaces a newer one.
     one_look: Arc<tokio::sync::Mutex<()>>,
     /// Held by the check that is under way.
@@ -84,17 +106,28 @@ impl Work {
     /// When it cannot be reached; in words with the remedy.
     pub async fn engine(&self) -> Result<Engine, EngineError> {
         let mut link = self.link.lock().await;
-        if let Some(engine) = &*link {
-            return Ok(engine.clone());
-        }
-        let engine = Engine::connect(&self.settings.engine.host).await?;
-        *link = Some(engine.clone());
+        // Whoever gives up in the middle leaves no link, and the next one connects anew.
+        let early = match std::mem::take(&mut *link) {
+            Link::There(engine) => Some(Ok(engine)),
+            Link::Coming(connecting) => connecting.await.ok(),
+            Link::None => None,
+        };
+        let engine = match early {
+            Some(engine) => engine?,
+            None => Engine::connect(&self.settings.engine.host).await?,
+        };
+        *link = Link::There(engine.clone());
         Ok(engine)
+    }
+
+    /// Uses a connection that was begun before there was anything to work with.
+    pub async fn adopt(&self, connecting: Connecting) {
+        *self.link.lock().await = Link::Coming(connecting);
     }
 
     /// Forgets the connection: the engine went away and may come back as another version.
     pub async fn hang_up(&self) {
-        *self.link.lock().await = None;
+        *self.link.lock().await = Link::None;
     }
 
     /// Tells the watchdog that the next thing may take so long.

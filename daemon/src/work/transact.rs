@@ -31,6 +31,8 @@ const FIRST_LOOKS: Duration = Duration::from_millis(200);
 const LATE: u32 = 2;
 /// Why an update is given up that had touched nothing yet.
 const STOPPED: &str = "Dockbeacon was stopped before anything had been touched";
+/// Looks at a container that another request is still making: a minute's worth, which is the engine's own patience.
+const IN_THE_MAKING: u32 = 300;
 /// Lines of a failed container's log that are kept.
 const LOG_LINES: usize = 20;
 
@@ -476,7 +478,9 @@ const fn word(act: &Act) -> &'static str {
     }
 }
 
-/// Creates by name. Where the name exists already, it is the container of an earlier try: nobody else uses such names.
+/// Creates by name. Where the name exists already, it is the container of an earlier try: nobody else uses such names. The
+/// engine gives a name away before the container can be seen, so one that is being made by a request whose client died is
+/// waited for.
 async fn create(
     engine: &Engine,
     tx: &Tx,
@@ -487,15 +491,22 @@ async fn create(
     if let Some(image) = image {
         set_compose_image(&mut body, image);
     }
-    match engine.create(name, &body).await {
-        Ok(id) => Ok(Answer::Made { id }),
-        Err(EngineError::Conflict(why)) => {
-            match engine.inspect_container(name).await?.as_ref().and_then(seen) {
-                Some(seen) => Ok(Answer::Made { id: seen.id }),
-                None => Err(EngineError::Conflict(why)),
+    let mut tries = 0;
+    loop {
+        match engine.create(name, &body).await {
+            Ok(id) => return Ok(Answer::Made { id }),
+            Err(EngineError::Conflict(why)) => {
+                if let Some(seen) = engine.inspect_container(name).await?.as_ref().and_then(seen) {
+                    return Ok(Answer::Made { id: seen.id });
+                }
+                if tries == IN_THE_MAKING {
+                    return Err(EngineError::Conflict(why));
+                }
+                tries += 1;
+                tokio::time::sleep(FIRST_LOOKS).await;
             }
+            Err(error) => return Err(error),
         }
-        Err(error) => Err(error),
     }
 }
 

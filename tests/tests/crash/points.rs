@@ -203,7 +203,11 @@ fn every(points: &BTreeMap<Second, Vec<String>>) -> Vec<Fate> {
     all.map(|(second, point)| Fate { second, deaths: vec![point.clone()] }).collect()
 }
 
+/// One test at a time: a volume that is left behind cannot be told from one that another test is just about to use.
+static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn on(engine: &TestEngine, choose: impl Fn(&BTreeMap<Second, Vec<String>>) -> Vec<Fate>) -> Result<()> {
+    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let registry = Registry::start().await?;

@@ -93,6 +93,11 @@ impl Drop for RegistryServer {
     }
 }
 
+/// The engine of the test bed that these tests talk to.
+pub fn host() -> &'static str {
+    &dockbeacon_tests::engine::engines().expect("the test engines")[0].host
+}
+
 /// A name that no other test has.
 pub fn unique(prefix: &str) -> String {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -102,7 +107,7 @@ pub fn unique(prefix: &str) -> String {
 
 /// Runs the docker command, which must succeed, and gives its output.
 pub fn docker(args: &[&str]) -> String {
-    let out = Command::new("docker").args(args).output().expect("docker");
+    let out = Command::new("docker").env("DOCKER_HOST", host()).args(args).output().expect("docker");
     assert!(out.status.success(), "docker {args:?}: {}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8_lossy(&out.stdout).trim().to_owned()
 }
@@ -118,6 +123,7 @@ pub fn import(name: &str, mark: &str, changes: &[&str]) -> String {
     tar.append_data(&mut header, "mark", mark.as_bytes()).unwrap();
     let bytes = tar.into_inner().unwrap();
     let mut command = Command::new("docker");
+    command.env("DOCKER_HOST", host());
     command.arg("import");
     for change in changes {
         command.args(["--change", change]);
@@ -141,7 +147,7 @@ impl Drop for Litter {
     fn drop(&mut self) {
         for (kind, list) in [("rm", &self.containers), ("rmi", &self.images)] {
             for name in list {
-                let _ = Command::new("docker").args([kind, "-f", name]).output();
+                let _ = Command::new("docker").env("DOCKER_HOST", host()).args([kind, "-f", name]).output();
             }
         }
     }

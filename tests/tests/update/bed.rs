@@ -105,7 +105,7 @@ impl Bed {
 
     /// What `dockbeacon plan` says of the container; the engine has other tests' containers too.
     pub fn planned(&self, part: &str) -> Result<Value> {
-        let plan = self.dockbeacon(&["--json", "plan"])?.ended(0).json();
+        let plan = self.dockbeacon(&["--json", "plan"])?.json();
         let name = self.name(part);
         let mut entries = plan["entries"].as_array().into_iter().flatten();
         Ok(entries

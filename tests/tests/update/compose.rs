@@ -62,7 +62,7 @@ fn compose_up_changes_nothing_after_an_update_and_after_a_rollback() {
         let plan = bed.dockbeacon(&["--json", "check"])?.ended(0).json();
         assert_eq!(plan["candidates"], 2, "{plan}");
         let said = bed.dockbeacon(&["--json", "update"])?.ended(0).json();
-        assert_eq!(said["updated"], json!([bed.name("p-store-1"), bed.name("p-web-1")]));
+        assert_eq!(said["updated"], json!([bed.name("p-store-1"), bed.name("p-web-1")]), "{said:#}");
         for service in ["p-web-1", "p-store-1"] {
             bed.stands(service, "2").await?;
         }

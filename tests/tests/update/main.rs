@@ -10,8 +10,10 @@
     reason = "tests"
 )]
 
+mod bad_input;
 mod bed;
 mod cleanup;
 mod compose;
 mod every_option;
 mod middle;
+mod oneshot;

@@ -16,8 +16,6 @@ pub struct EngineInfo {
     pub api_version: String,
     /// The platform that it runs images for.
     pub platform: Platform,
-    /// True when image ids are manifest digests (containerd's image store).
-    pub containerd_store: bool,
 }
 
 /// Operating system, architecture and variant in the OCI words: `linux`, `arm64`, `v8`.

@@ -51,6 +51,7 @@ fn volume_at(inspect: &Value, target: &str) -> String {
 }
 
 /// A description with nothing but what the test is about, on the default network.
+#[allow(clippy::needless_pass_by_value, reason = "reads better where it is called")]
 fn bare(config: Value, host: Value) -> Value {
     let mut inspect = json!({"Id": "0123456789abcdef", "Config": config, "HostConfig": {"NetworkMode": "default"}, "Mounts": []});
     for (key, value) in host.as_object().unwrap() {

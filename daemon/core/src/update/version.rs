@@ -69,14 +69,14 @@ fn name(label: Option<&str>, reference: Option<&ImageRef>, digest: &str, fallbac
 /// The digest under which the image is known in this reference's repository. Where the image's id is a digest itself
 /// (containerd's store), it is the one in every repository.
 fn own_digest(image: &Image, reference: Option<&ImageRef>) -> Option<String> {
-    let of = |entry: &String| {
-        let (name, digest) = entry.split_once('@')?;
-        let own = reference.is_none_or(|r| ImageRef::parse(name).is_ok_and(|n| n.name() == r.name()));
-        own.then(|| digest.to_owned())
+    let digest = |entry: &String| entry.split_once('@').map(|(_, digest)| digest.to_owned());
+    let own = |entry: &&String| {
+        let name = entry.split_once('@').map(|(name, _)| name).unwrap_or_default();
+        reference.is_none_or(|r| ImageRef::parse(name).is_ok_and(|n| n.name() == r.name()))
     };
     let is_id = |entry: &String| entry.split_once('@').is_some_and(|(_, digest)| digest == image.id.as_str());
     let by_id = || image.digests.iter().any(is_id).then(|| image.id.to_string());
-    image.digests.iter().find_map(of).or_else(by_id)
+    image.digests.iter().find(own).and_then(digest).or_else(by_id)
 }
 
 #[cfg(test)]

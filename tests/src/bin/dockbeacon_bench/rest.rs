@@ -74,7 +74,7 @@ async fn hour(house: &Household, home: &Home, daemon: &Daemon) -> Result<()> {
             let number = (minute * CHANGES + change) % CONTAINERS;
             let name = house.place.name(&format!("c{number}"));
             // There and back, so that each container keeps its name over two rounds.
-            let (from, to) = if (minute * CHANGES + change) / CONTAINERS % 2 == 0 {
+            let (from, to) = if ((minute * CHANGES + change) / CONTAINERS).is_multiple_of(2) {
                 (name.clone(), format!("{name}-moved"))
             } else {
                 (format!("{name}-moved"), name)
