@@ -235,6 +235,8 @@ fn filter(text: &str) -> Result<Targets, TelemetryError> {
         level @ ("off" | "error" | "warn") => level.to_owned(),
         "info" => "warn,dockbeacon=info,dockbeacon_core=info".to_owned(),
         level @ ("debug" | "trace") => format!("info,dockbeacon={level},dockbeacon_core={level}"),
+        // Nothing at all would be taken for everything.
+        "" => "=nothing".to_owned(),
         _ if !text.contains('=') && !text.contains(',') => "=".to_owned() + text,
         _ => text.to_owned(),
     };

@@ -143,7 +143,6 @@ fn owners_part(container: &Value) -> Value {
         "MountLabel",
         "ProcessLabel",
         "AppArmorProfile",
-        "ExecIDs",
         "RestartCount",
     ] {
         part[key] = container[key].clone();

@@ -16,7 +16,7 @@ use crate::bed::{Bed, SOON, labels, settings};
 async fn all_codes(bed: &mut Bed, away: &Home) -> Result<()> {
     let name = bed.name("web");
     bed.dockbeacon(&["check", "--exit-code", &name])?.ended(0).with(&["everything is current"]);
-    bed.dockbeacon(&["update", &name])?.ended(0).with(&["everything runs what its registry has"]);
+    bed.dockbeacon(&["update", &name])?.ended(0).with(&["runs what the registry has"]);
     let said = bed.dockbeacon(&["--json", "update", &name])?.ended(0).json();
     assert_eq!(
         (&said["updated"], &said["failed"], &said["code"]),
