@@ -13,7 +13,9 @@ use dockbeacon_tests::daemon::{Daemon, Home};
 use dockbeacon_tests::engine::{TestEngine, on_each};
 use dockbeacon_tests::image::ImageSpec;
 use dockbeacon_tests::proxy::Proxy;
-use household::{House, PASSWORD, READY, Service, UPDATE, claim, claim_code, claim_in, get, http, login};
+use household::{
+    House, PASSWORD, READY, Service, UPDATE, claim, claim_code, claim_in, get, http, login, update,
+};
 use serde_json::{Value, json};
 
 fn form(action: &str, name: &str) -> String {
@@ -95,15 +97,7 @@ fn w15_a_click_a_call_and_a_press_approve_what_waits_and_the_rest_follows_its_po
         );
 
         // A run takes what its policy lets go, and leaves the others, each with its reason.
-        let end = Instant::now() + UPDATE;
-        let said = loop {
-            let said = home.cli(&["update"])?;
-            // Busy: the run that the press began is not over.
-            if said.status.code() != Some(7) || Instant::now() > end {
-                break said;
-            }
-        };
-        assert_eq!(said.status.code(), Some(0), "{}", String::from_utf8_lossy(&said.stderr));
+        update(&home).await?;
         assert_eq!(auto.version().await.as_deref(), Some("2.0.0"));
         let plan = get(&daemon, &cookie, "/api/v1/plan").await?;
         let action = |service: &Service| {
@@ -145,7 +139,7 @@ fn going_back_from_the_history_logging_out_and_in() {
         let (_driver, page) = browser(profile.path()).await;
         claim_in(&page, &daemon, &daemon.base).await?;
         house.publish(&web, &ImageSpec::demo("2.0.0")?).await?;
-        assert_eq!(home.cli(&["update"])?.status.code(), Some(0));
+        update(&home).await?;
         web.until_version("2.0.0").await?;
 
         open(&page, &format!("{}/updates", daemon.base)).await;
@@ -167,7 +161,7 @@ fn going_back_from_the_history_logging_out_and_in() {
         web.until_version("1.0.0").await?;
         until_within(&page, UPDATE, "document.body.innerText.includes('Put back by hand')").await;
         // It stays back: the next run does not take what was left.
-        assert_eq!(home.cli(&["update"])?.status.code(), Some(0));
+        update(&home).await?;
         assert_eq!(web.version().await.as_deref(), Some("1.0.0"));
         until(&page, "document.body.textContent.includes('was tried: you put it back (page)')").await;
 

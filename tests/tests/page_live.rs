@@ -210,8 +210,7 @@ async fn the_page_lives() {
     page.find(Locator::Css("#filter")).await.unwrap().send_keys("graf").await.unwrap();
     until(&page, &format!("{shown} === 1")).await;
     device.show("rolled-back");
-    until(&page, "document.querySelector('[data-key=c-grafana]').textContent.includes('tried and put back')")
-        .await;
+    until(&page, "document.querySelector('[data-key=c-grafana]').textContent.includes('was tried: ')").await;
     until(&page, &format!("{shown} === 1 && document.activeElement.id === 'filter' && document.activeElement.value === 'graf'")).await;
 
     // Colours turn and are told to the server.
