@@ -148,8 +148,10 @@ impl Project {
     }
 
     fn compose_file(&self, peer: &str) -> String {
+        // Not unless-stopped: an engine that comes back after SIGKILL stops what it finds alive, and 20.10 takes that for the
+        // owner's own wish.
         let mut text = format!(
-            "services:\n  peer:\n    image: {peer}:latest\n    ports: ['127.0.0.1:{}:8080']\n    networks: [front, back]\n",
+            "services:\n  peer:\n    image: {peer}:latest\n    restart: always\n    ports: ['127.0.0.1:{}:8080']\n    networks: [front, back]\n",
             self.peer
         );
         let mut volumes = String::new();
@@ -157,7 +159,7 @@ impl Project {
             // On the older engine a stop with a signal takes other calls than one without.
             let signal = if *second == Second::Sick { "SIGTERM" } else { "" };
             text += &format!(
-                "  {key}:\n    image: {image}\n    restart: unless-stopped\n    stop_grace_period: 20s\n    \
+                "  {key}:\n    image: {image}\n    restart: always\n    stop_grace_period: 20s\n    \
                  ports: ['127.0.0.1:{port}:8080']\n    environment: {{DATA: /data/log}}\n    \
                  labels: {{com.centurylinklabs.watchtower.stop-signal: '{signal}'}}\n    \
                  networks: {{front: {{aliases: [front-{key}]}}, back: {{aliases: [back-{key}]}}}}\n    \

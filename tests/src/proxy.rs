@@ -3,11 +3,11 @@
 //! Owns its socket and its log. Must never change a request or an answer.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -31,6 +31,7 @@ struct State {
     waiting: AtomicUsize,
     moved: Notify,
     delayed: watch::Sender<Option<Seen>>,
+    severed: AtomicBool,
 }
 
 /// A running proxy; ends when dropped.
@@ -118,7 +119,14 @@ impl Proxy {
 
     /// From now on answers to requests of this method whose path holds this text wait until [`Self::release`].
     pub fn delay(&self, method: &str, path: &str) {
+        self.state.severed.store(false, Ordering::SeqCst);
         self.state.delayed.send_replace(Some((method.into(), path.into())));
+    }
+
+    /// Hangs up on whoever waits for a delayed answer, as an engine that died would.
+    pub fn sever(&self) {
+        self.state.severed.store(true, Ordering::SeqCst);
+        self.state.delayed.send_replace(None);
     }
 
     /// Ends [`Self::hold`] for requests to come, and [`Self::delay`].
@@ -158,6 +166,9 @@ async fn forward(
     }
     if late {
         delayed.wait_for(Option::is_none).await?;
+        if state.severed.load(Ordering::SeqCst) {
+            bail!("severed");
+        }
     }
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         let from_engine = hyper::upgrade::on(&mut response);

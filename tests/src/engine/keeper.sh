@@ -140,12 +140,60 @@ start() { # start NAME ROOT PREFIX EXTRA-JSON
  "bridge": "$bridge", "iptables": false, "ip6tables": false, "group": "$group", "log-level": "warn",
  "default-address-pools": [{"base": "$prefix.128.0/17", "size": 24}], "shutdown-timeout": 3 $extra}
 CONF
+    echo "$root" >"$dir/root"
+    launch "$name"
+}
+
+launch() { # launch NAME
+    local dir="$run/$1" root search
+    root=$(cat "$dir/root")
     search="/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin"
     [ -z "$root" ] || search="$root/usr/sbin:$root/usr/bin:$search"
     [ -z "$root20" ] || search="$search:$root20/usr/sbin"
     # A session of its own: Ctrl-C in the terminal reaches the tests, and only their end reaches the engines.
     PATH="$search" DOCKER_RAMDISK='' setsid dockerd --config-file "$dir/daemon.json" \
-        >"$dir/log" 2>&1 </dev/null 9>&- &
+        >>"$dir/log" 2>&1 </dev/null 9>&- &
+}
+
+# The engine and the containerd under it, which dies with it.
+engine_pids() { # engine_pids NAME
+    local pid
+    for pid in $(pids_of "$run/$1"); do
+        case $(cat "/proc/$pid/comm" 2>/dev/null) in dockerd | containerd) echo "$pid" ;; esac
+    done
+}
+
+# As a crash of the engine: its containers live on until it is started again.
+crash() { # crash NAME
+    local pid
+    for pid in $(engine_pids "$1"); do kill -KILL "$pid" 2>/dev/null || true; done
+    # A new engine would take a containerd that is still dying for one that works.
+    while [ -n "$(engine_pids "$1")" ]; do sleep 0.05; done
+}
+
+# As a power cut: nothing that ran on this engine runs any more, and nobody was told.
+cut_power() { # cut_power NAME
+    local pid inner=
+    # The containers are the shims' children; whoever could take note of their end goes first.
+    for pid in $(pids_of "$run/$1"); do
+        case $(cat "/proc/$pid/comm" 2>/dev/null) in
+        containerd-shim*) inner="$inner $(pgrep -P "$pid" | tr '\n' ' ' || true)" ;;
+        esac
+    done
+    for pid in $(pids_of "$run/$1") $inner; do kill -KILL "$pid" 2>/dev/null || true; done
+    while [ -n "$(pids_of "$run/$1")" ]; do sleep 0.05; done
+}
+
+wait_up() { # wait_up NAME
+    local up=
+    for _ in $(seq 600); do
+        if answers "$run/$1/docker.sock"; then
+            up=yes
+            break
+        fi
+        sleep 0.1
+    done
+    [ -n "$up" ] || die "engine $1 did not answer within a minute: $(tail -n 5 "$run/$1/log" | tr '\n' ' ')"
 }
 
 answers() { curl -fsS --max-time 5 --unix-socket "$1" http://engine/_ping >/dev/null 2>&1; }
@@ -162,6 +210,23 @@ sweep() {
         fi
         exec 7>&-
     done
+}
+
+# As systemd does: an engine that gives up at its start, because a shim of its earlier life keeps containerd waiting, is
+# started again.
+revive() { # revive NAME
+    local try
+    for try in 1 2 3 4 5; do
+        launch "$1"
+        for _ in $(seq 600); do
+            if answers "$run/$1/docker.sock"; then return 0; fi
+            kill -0 "$!" 2>/dev/null || break
+            sleep 0.1
+        done
+        say "engine $1 did not come up at try $try"
+        crash "$1"
+    done
+    die "engine $1 did not come back: $(tail -n 5 "$run/$1/log" | tr '\n' ' ')"
 }
 
 [ "$(id -u)" = 0 ] || die "test engines need root: run this as root or with sudo"
@@ -207,17 +272,18 @@ trap 'exit 1' INT TERM HUP
 start 20 "$root20" "10.$((160 + 2 * slot))" ''
 start 26 "$root26" "10.$((161 + 2 * slot))" ', "features": {"containerd-snapshotter": true}'
 for name in 20 26; do
-    up=
-    for _ in $(seq 600); do
-        if answers "$run/$name/docker.sock"; then
-            up=yes
-            break
-        fi
-        sleep 0.1
-    done
-    [ -n "$up" ] || die "engine $name did not answer within a minute: $(tail -n 5 "$run/$name/log" | tr '\n' ' ')"
+    wait_up "$name"
     echo "engine$name=unix://$run/$name/docker.sock"
 done
 echo "compose=$compose"
 echo "ready"
-cat >/dev/null
+# A test that has engines to itself may ask for trouble.
+while read -r order name; do
+    case $order in
+    kill) crash "$name" ;;
+    cut) cut_power "$name" ;;
+    start) revive "$name" ;;
+    *) die "unknown order $order" ;;
+    esac
+    echo "done"
+done

@@ -3,9 +3,9 @@
 //! Owns finding them (in the environment, where `scripts/test` put them) or having them kept by `keeper.sh` for as long
 //! as this process lives. Must never talk to the machine's own engine.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail};
@@ -44,7 +44,7 @@ impl TestEngine {
 
 /// What the keeper told us, and the keeper itself: it ends with its standard input, so with this process.
 struct Kept {
-    _keeper: Option<Child>,
+    _keeper: Option<Own>,
     engines: Vec<TestEngine>,
     compose: PathBuf,
 }
@@ -103,39 +103,100 @@ fn start() -> Result<Kept> {
     {
         return Ok(Kept { _keeper: None, engines: pair(host20, host26), compose: compose.into() });
     }
-    let mut command = if nix::unistd::geteuid().is_root() {
-        Command::new("bash")
-    } else {
-        let mut sudo = Command::new("sudo");
-        sudo.args(["-n", "env"]);
-        sudo.arg(format!("DOCKBEACON_TEST_GROUP={}", nix::unistd::getegid()));
-        sudo.arg("bash");
-        sudo
-    };
-    let mut keeper = command
-        .arg(KEEPER)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .with_context(|| format!("cannot run {KEEPER}"))?;
-    let out = keeper.stdout.take().context("the keeper has no output")?;
-    let (mut host20, mut host26, mut compose) = (None, None, None);
-    for line in BufReader::new(out).lines() {
-        let line = line?;
-        if let Some(why) = line.strip_prefix("failed: ") {
-            bail!("{why}");
+    let own = Own::start()?;
+    Ok(Kept { engines: own.engines.clone(), compose: own.compose.clone(), _keeper: Some(own) })
+}
+
+/// What a test does to an engine that it has to itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// SIGKILL to the engine alone.
+    Kill,
+    /// SIGKILL to the engine, everything under it, and all containers, at once.
+    CutPower,
+    /// Start it again and wait until it answers.
+    Start,
+}
+
+/// Engines that one test has to itself; they end when this is dropped.
+#[derive(Debug)]
+pub struct Own {
+    /// The same two.
+    pub engines: Vec<TestEngine>,
+    keeper: Child,
+    said: BufReader<ChildStdout>,
+    compose: PathBuf,
+}
+
+impl Own {
+    /// Starts them.
+    ///
+    /// # Errors
+    /// As [`engines`].
+    pub fn start() -> Result<Self> {
+        let mut command = if nix::unistd::geteuid().is_root() {
+            Command::new("bash")
+        } else {
+            let mut sudo = Command::new("sudo");
+            sudo.args(["-n", "env"]);
+            sudo.arg(format!("DOCKBEACON_TEST_GROUP={}", nix::unistd::getegid()));
+            sudo.arg("bash");
+            sudo
+        };
+        let mut keeper = command
+            .arg(KEEPER)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .with_context(|| format!("cannot run {KEEPER}"))?;
+        let out = keeper.stdout.take().context("the keeper has no output")?;
+        let (mut host20, mut host26, mut compose) = (None, None, None);
+        let mut said = BufReader::new(out);
+        for line in said.by_ref().lines() {
+            let line = line?;
+            if let Some(why) = line.strip_prefix("failed: ") {
+                bail!("{why}");
+            }
+            match line.split_once('=') {
+                Some(("engine20", value)) => host20 = Some(value.to_owned()),
+                Some(("engine26", value)) => host26 = Some(value.to_owned()),
+                Some(("compose", value)) => compose = Some(PathBuf::from(value)),
+                _ if line == "ready" => break,
+                _ => {}
+            }
         }
-        match line.split_once('=') {
-            Some(("engine20", value)) => host20 = Some(value.to_owned()),
-            Some(("engine26", value)) => host26 = Some(value.to_owned()),
-            Some(("compose", value)) => compose = Some(PathBuf::from(value)),
-            _ if line == "ready" => break,
-            _ => {}
-        }
+        let (Some(host20), Some(host26), Some(compose)) = (host20, host26, compose) else {
+            bail!("{KEEPER} ended before the engines were ready; its messages are above");
+        };
+        Ok(Self { engines: pair(host20, host26), keeper, said, compose })
     }
-    let (Some(host20), Some(host26), Some(compose)) = (host20, host26, compose) else {
-        bail!("{KEEPER} ended before the engines were ready; its messages are above");
-    };
-    Ok(Kept { _keeper: Some(keeper), engines: pair(host20, host26), compose })
+
+    /// Does that to one of them, and waits until it is done.
+    ///
+    /// # Errors
+    /// The keeper's words.
+    pub fn make(&mut self, trouble: Trouble, engine: &TestEngine) -> Result<()> {
+        let order = match trouble {
+            Trouble::Kill => "kill",
+            Trouble::CutPower => "cut",
+            Trouble::Start => "start",
+        };
+        let name = engine.name.trim_start_matches("engine");
+        let orders = self.keeper.stdin.as_mut().context("the keeper takes no orders")?;
+        writeln!(orders, "{order} {name}")?;
+        let mut answer = String::new();
+        self.said.read_line(&mut answer)?;
+        if answer.trim() != "done" {
+            bail!("{order} {name}: {answer}");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // `wait` closes the standard input first, which ends it.
+        let _ = self.keeper.wait();
+    }
 }

@@ -244,3 +244,24 @@ fn a_stop_signal_label_is_obeyed() {
     })
     .unwrap();
 }
+
+#[test]
+fn the_engine_pulls_only_another_digest_and_by_that_digest() {
+    on_each(|engine| async move {
+        let (bed, proxy) = gated(&engine).await?;
+        bed.push_demo("web", "1").await?;
+        bed.run("web", json!({"Labels": labels(&bed.place, &[])})).await?;
+        let changes = || proxy.seen().into_iter().filter(|(method, _)| method != "GET").collect::<Vec<_>>();
+        bed.dockbeacon(&["update"])?.ended(0);
+        assert_eq!(changes(), []);
+        let new = bed.push_demo("web", "2").await?;
+        bed.dockbeacon(&["check"])?.ended(0);
+        assert_eq!(changes(), []);
+        bed.dockbeacon(&["update"])?.ended(0);
+        let pulls: Vec<_> = changes().into_iter().filter(|(_, p)| p.contains("/images/create")).collect();
+        assert_eq!(pulls.len(), 1, "{pulls:?}");
+        assert!(pulls[0].1.contains(&format!("tag={}", new.digest)), "{pulls:?}");
+        bed.stands("web", "2").await
+    })
+    .unwrap();
+}
