@@ -384,6 +384,7 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
     let running = containers.iter().filter(|c| c.state == "running").count();
     let well = containers.iter().filter(|c| c.state == "running" && c.mood != Mood::Fault).count();
     let leftovers = state.inventory.as_ref().map(|i| leftovers(i, state)).unwrap_or_default();
+    let unfinished = unfinished(state);
     let (mood, sentence) = if let Some(error) = &state.engine.error {
         (Mood::Fault, format!("The engine does not answer: {error}."))
     } else if state.inventory.is_none() {
@@ -393,6 +394,8 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         (Mood::Fault, format!("{} {verb} your attention.", list(&unwell)))
     } else if let Some(update) = state.running.values().next() {
         (Mood::Working, under_way(update))
+    } else if !unfinished.is_empty() {
+        (Mood::Working, format!("The update of {} is unfinished.", list(&unfinished)))
     } else if !waiting.is_empty() {
         let verb = if waiting.len() == 1 { "waits" } else { "wait" };
         (Mood::Waiting, format!("{} {verb} for your approval.", list(&waiting)))
@@ -412,6 +415,11 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         )
     }));
     notices.extend(state.label_notices.iter().cloned());
+    notices.extend(unfinished.iter().map(|name| {
+        format!(
+            "the update of {name} was interrupted; `dockbeacon update` or the daemon's next start ends it"
+        )
+    }));
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host_name: crate::clock::host_name(),
@@ -453,6 +461,12 @@ fn under_way(update: &UpdateView) -> String {
     } else {
         format!("Updating {name} from {from} to {to}.")
     }
+}
+
+/// Services whose update an earlier process left in the middle, and nobody has taken up again yet.
+fn unfinished(state: &State) -> Vec<&str> {
+    let running = |name: &str| state.running.values().any(|u| u.container == name);
+    state.known.unfinished.iter().map(String::as_str).filter(|name| !running(name)).collect()
 }
 
 /// Marked containers that no open transaction knows of.

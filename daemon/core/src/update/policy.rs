@@ -84,6 +84,10 @@ impl<'a> Reader<'a> {
         for prefix in prefixes {
             let label = format!("{prefix}{name}");
             let Some(text) = self.container.labels.get(&label) else { continue };
+            // As Compose leaves a label whose variable is not set.
+            if text.trim().is_empty() {
+                continue;
+            }
             match read(text.trim()) {
                 Some(value) => return Some((value, format!("label {label}={}", text.trim()))),
                 None => {
