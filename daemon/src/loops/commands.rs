@@ -60,6 +60,14 @@ pub async fn run(
                 failpoint::hang("commands.hang").await;
                 queue.take(command, &mut jobs);
             }
+            () = work.board.engine_back() => {
+                let queue = queue.clone();
+                jobs.spawn(async move {
+                    let _turn = queue.turn.lock().await;
+                    // The next process does it at its start.
+                    let _ = queue.work.bring_back_lost().await;
+                });
+            }
             Some(ended) = jobs.join_next() => if let Err(error) = ended {
                 tracing::error!(%error, "a job broke off");
                 return Err(error.to_string());

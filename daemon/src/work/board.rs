@@ -78,6 +78,7 @@ pub struct Board {
     store: Store,
     /// Rings when the snapshot for the outside is stale.
     pub changed: Notify,
+    engine_back: Notify,
     /// Counts those who asked for a snapshot that holds what they did.
     asked: AtomicU64,
     /// Up to which of them the snapshot does.
@@ -96,6 +97,7 @@ impl Board {
             update,
             store,
             changed: Notify::new(),
+            engine_back: Notify::new(),
             asked: AtomicU64::new(0),
             shown: watch::Sender::new(0),
             events,
@@ -282,8 +284,16 @@ impl Board {
         };
         drop(state);
         if before != (up, true) {
+            if up {
+                self.engine_back.notify_one();
+            }
             self.tell(event);
         }
+    }
+
+    /// Waits until the engine answers after it did not, or for the first time.
+    pub async fn engine_back(&self) {
+        self.engine_back.notified().await;
     }
 }
 

@@ -113,6 +113,7 @@ impl Work {
         for (tx, outcome, message) in self.recover().await? {
             tally.add(&tx, outcome, message);
         }
+        self.bring_back_lost().await?;
         let names = match request.names.as_slice() {
             [] => Vec::new(),
             some => known(&self.look().await?, some)?,

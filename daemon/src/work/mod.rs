@@ -6,6 +6,7 @@
 pub mod board;
 mod check;
 pub mod jobs;
+mod lost;
 mod prepare;
 mod tidy;
 mod transact;

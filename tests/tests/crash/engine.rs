@@ -1,13 +1,15 @@
 //! The engine dies in the middle of an update, alone or with everything else, and comes back.
 //!
-//! Not here: an engine alone that dies in the middle of `start`. Engine 20.10 comes back with the port of that container
-//! taken by nobody, whoever asks for it, until it is started once more (tried by hand; a forced disconnect does not help).
+//! An engine that dies in the middle of `start` may come back with the port of that container taken by nobody, whoever asks
+//! for it, until the engine is started once more (seen on 20.10; a forced disconnect does not help). The service is then
+//! told as lost, with that remedy, and comes back by itself with the engine.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use dockbeacon_tests::daemon::{Daemon, Home};
 use dockbeacon_tests::engine::{Own, TestEngine, Trouble};
-use dockbeacon_tests::project::{Project, Second, Service, control};
+use dockbeacon_tests::project::{Project, Runs, Second, Service, control, wait_history};
 use dockbeacon_tests::proxy::Proxy;
 use dockbeacon_tests::registry::Registry;
 use dockbeacon_tests::sandbox::Sandbox;
@@ -29,10 +31,11 @@ const fn death(trouble: Trouble, second: Second, method: &'static str, path: &'s
 }
 
 /// The engine alone dies, with its daemon waiting; then both at once.
-const DEATHS: [Death; 7] = [
+const DEATHS: [Death; 8] = [
     death(Trouble::Kill, Second::Sound, "POST", "/images/create"),
     death(Trouble::Kill, Second::Sound, "POST", "/stop"),
     death(Trouble::Kill, Second::Sick, "DELETE", "/containers/"),
+    death(Trouble::Kill, Second::Sound, "POST", "/start"),
     death(Trouble::CutPower, Second::Sound, "POST", "/stop"),
     death(Trouble::CutPower, Second::Sound, "POST", "/start"),
     death(Trouble::CutPower, Second::Sound, "DELETE", "/containers/"),
@@ -94,6 +97,33 @@ async fn survive(
     if death.trouble == Trouble::CutPower {
         daemon = home.start()?;
     }
+    let told = wait_history(&home, &service.name).await.with_context(|| daemon.log())?;
+    if death.request.1 == "/start" && told["outcome"] == "lost" {
+        ensure!(told["message"].as_str().is_some_and(|m| m.contains("port is already allocated")), "{told}");
+        own.make(Trouble::Kill, engine)?;
+        own.make(Trouble::Start, engine)?;
+        return comes_back(project, &home, daemon, service).await;
+    }
     let outcome = if death.second == Second::Sound { "updated" } else { "rolled-back" };
     is_whole(project, &home, daemon, service, outcome).await.map(|_| ())
+}
+
+/// A lost service, after the engine was started once more.
+async fn comes_back(project: &Project, home: &Home, mut daemon: Daemon, service: &Service) -> Result<()> {
+    let end = Instant::now() + SOON;
+    while let Err(error) = project.check(service, Runs::Old).await {
+        ensure!(Instant::now() < end, "it stays lost: {error:#}\n{}", daemon.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    loop {
+        let status = control(home).get("/api/v1/status").await?;
+        if status["unwell"] == 0 {
+            break;
+        }
+        ensure!(Instant::now() < end, "it is well, but: {status}\n{}", daemon.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let status = daemon.stop(SOON).await?;
+    ensure!(status.success(), "it ended with {status}:\n{}", daemon.log());
+    Ok(())
 }

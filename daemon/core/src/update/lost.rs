@@ -1,13 +1,13 @@
 //! Services that an update could not bring back.
 //!
-//! Owns when such a service counts as well again, or as given up by its owner. Must never forget one merely because time
+//! Owns when such a service counts as well again, as given up by its owner, or as worth another start. Must never forget one merely because time
 //! or a restart went by: somebody has to see it.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Container, Health, Inventory};
+use crate::model::{Container, ContainerState, Health, Inventory};
 
 /// A service that was lost in an update and has not been well since.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,16 @@ pub fn remaining(lost: &BTreeMap<String, Lost>, inventory: &Inventory) -> BTreeM
         .collect()
 }
 
+/// Lost services whose own container stands still, to be started once more when the engine came back: what stood in the
+/// way may have gone with the earlier engine, such as a port that it held for nobody after a power cut.
+#[must_use]
+pub fn to_start<'a>(lost: &BTreeMap<String, Lost>, inventory: &'a Inventory) -> Vec<&'a Container> {
+    lost.keys()
+        .filter_map(|name| inventory.by_name(name))
+        .filter(|c| matches!(c.state, ContainerState::Exited | ContainerState::Created))
+        .collect()
+}
+
 /// Up, and not known to be ill or still on its way.
 fn is_well(container: &Container) -> bool {
     container.is_running() && matches!(container.health, None | Some(Health::Healthy))
@@ -42,7 +52,7 @@ fn is_well(container: &Container) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
-    use crate::model::{ContainerId, ContainerName, ContainerState, ImageId, Labels};
+    use crate::model::{ContainerId, ContainerName, ImageId, Labels};
 
     fn inventory(state: Option<(ContainerState, Option<Health>)>) -> Inventory {
         let container = state.map(|(state, health)| Container {
@@ -79,6 +89,22 @@ mod tests {
             let left = remaining(&lost, &inventory(state));
             assert_eq!(left.contains_key("web"), stays, "{seen} {state:?}");
             assert!(left.values().all(|l| l.seen == (seen || state.is_some()) && l.why == "x"));
+        }
+    }
+
+    #[test]
+    fn what_stands_still_under_its_name_is_worth_another_start() {
+        let lost = BTreeMap::from([("web".to_owned(), Lost::default())]);
+        for (state, expected) in [
+            (Some((ContainerState::Exited, None)), 1),
+            (Some((ContainerState::Created, None)), 1),
+            (Some((ContainerState::Running, None)), 0),
+            (Some((ContainerState::Paused, None)), 0),
+            (Some((ContainerState::Restarting, None)), 0),
+            (None, 0),
+        ] {
+            assert_eq!(to_start(&lost, &inventory(state)).len(), expected, "{state:?}");
+            assert!(to_start(&BTreeMap::new(), &inventory(state)).is_empty());
         }
     }
 }

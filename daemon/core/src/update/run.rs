@@ -395,7 +395,8 @@ fn give_up(tx: &Tx, world: &World) -> Step {
     Step::End(
         Outcome::Lost,
         format!(
-            "{name} could not be brought back: {}. {place}. Start it by hand, then check again",
+            "{name} could not be brought back: {}. {place}. Start it by hand; it is also started once more when the \
+             engine has been restarted",
             tx.last_error
         ),
     )
