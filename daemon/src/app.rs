@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Loaded;
 use crate::exit::ExitCode;
 use crate::handles::Handles;
+use crate::http::tls::Identity;
 use crate::http::{self, HttpState};
 use crate::lock::StateLock;
 use crate::loops::{self, publish::Fixed};
@@ -112,10 +113,11 @@ pub async fn run(
     .in_zone(work.settings.schedule.time_zone);
     let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
-    serve(&mut supervisor, state, listeners, &stop);
+    let identity = if http.enabled { identity(state_dir, &work) } else { None };
     let code =
         http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
-    greet(http, code.as_deref());
+    greet(http, identity.as_ref(), code.as_deref());
+    serve(&mut supervisor, state, listeners, identity, &stop);
 
     let patience = failpoint::patience;
     supervisor
@@ -209,13 +211,33 @@ fn open_to_group(control: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("setting the mode of {}", control.display()))
 }
 
-fn serve(supervisor: &mut Supervisor, state: HttpState, listeners: Listeners, stop: &CancellationToken) {
+/// The certificate of the page. Without one only this machine gets at it, and that is said.
+fn identity(state_dir: &Path, work: &Work) -> Option<Identity> {
+    let opened = Identity::open(state_dir, &work.settings.http, &clock::host_name());
+    let notice = match &opened {
+        Ok(identity) => identity.notice.clone(),
+        Err(error) => Some(format!("there is no TLS, so other machines cannot use the page: {error:#}")),
+    };
+    if let Some(notice) = notice {
+        tracing::warn!("{notice}");
+        work.board.state().notices.push(notice);
+    }
+    opened.ok()
+}
+
+fn serve(
+    supervisor: &mut Supervisor,
+    state: HttpState,
+    listeners: Listeners,
+    identity: Option<Identity>,
+    stop: &CancellationToken,
+) {
     let (app, control) = (http::app(state.clone()), http::control_app(state));
     if let Some(tcp) = listeners.tcp {
         let stop = stop.clone();
         supervisor.spawn("http", PATIENCE, |p| async move {
             p.wait_for_ever();
-            http::serve_tcp(tcp, app, stop).await;
+            http::serve_tcp(tcp, app, identity, stop).await;
             Ok::<_, String>(())
         });
     }
@@ -239,16 +261,26 @@ fn control_socket(state_dir: &Path) -> PathBuf {
     clippy::print_stderr,
     reason = "the code must not become a field of a log that is shipped elsewhere"
 )]
-fn greet(http: &HttpSettings, code: Option<&str>) {
+fn greet(http: &HttpSettings, identity: Option<&Identity>, code: Option<&str>) {
     if !http.enabled {
         return;
     }
-    eprintln!("The page is at http://{}/", http.listen);
+    let near = http.listen.ip().is_loopback();
+    match identity {
+        Some(_) if http.listen.ip().is_unspecified() => {
+            eprintln!("The page is at https://{}.local:{}/", clock::host_name(), http.listen.port());
+        }
+        Some(_) if !near => eprintln!("The page is at https://{}/", http.listen),
+        Some(_) | None => eprintln!("The page is at http://{}/", http.listen),
+    }
+    if let Some(identity) = identity.filter(|_| !near) {
+        eprintln!("Fingerprint of its certificate (SHA-256): {}", identity.fingerprint);
+    }
     if let Some(code) = code {
         eprintln!("Claim code: {code}");
         eprintln!("Nobody owns this device yet. Open the page, enter the code, and choose a password.");
     }
-    if http.listen.ip().is_loopback() {
+    if near {
         eprintln!("It listens on this machine only; http.listen lets others in.");
     }
 }

@@ -68,6 +68,7 @@ fn framed(state: &str, place: &Place) -> Response {
         | Place::Settings
         | Place::Claim
         | Place::Login
+        | Place::Plain(_)
         | Place::NotFound => place.clone(),
     };
     match page::render(&place, &view, &ctx).or_else(|| page::render(&Place::NotFound, &view, &ctx)) {

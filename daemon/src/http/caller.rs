@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, header};
-use dockbeacon_core::auth::Role;
+use dockbeacon_core::auth::{Channel, Role};
 
 use super::error::HttpError;
 use super::secrets::{hash, same};
@@ -50,13 +50,26 @@ pub(super) struct Caller {
     pub by: By,
     /// The address of the connection.
     pub peer: Option<SocketAddr>,
+    /// How the request came.
+    pub channel: Channel,
 }
+
+/// How a request came, as the connection was marked. Without a mark it counts as plain, wherever from.
+pub(super) fn channel(extensions: &Extensions) -> Channel {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+    let tls = extensions.get::<OverTls>().is_some();
+    peer.map_or(if tls { Channel::Tls } else { Channel::Plain }, |peer| Channel::of(peer, tls))
+}
+
+/// The mark of a connection over TLS.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OverTls;
 
 impl Caller {
     /// Nobody, from the address of the connection.
     pub fn nobody(extensions: &Extensions) -> Self {
         let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        Self { role: None, by: By::Nobody, peer }
+        Self { role: None, by: By::Nobody, peer, channel: channel(extensions) }
     }
 
     /// Finds out who it is. A token that is sent must be good, whatever cookies come with it.
@@ -87,12 +100,6 @@ impl Caller {
             caller.by = By::Session(row.hash);
         }
         Ok(caller)
-    }
-
-    /// Whether the other end is this machine: loopback, or the control socket.
-    pub fn near(&self) -> bool {
-        matches!(self.by, By::Socket(_))
-            || self.peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
     }
 
     /// The address that tries are counted by.

@@ -4,7 +4,7 @@
 
 use axum::http::HeaderValue;
 use chrono::{DateTime, Utc};
-use dockbeacon_core::auth::{Role, SESSION_ABSOLUTE, check_password, normalise_code};
+use dockbeacon_core::auth::{Channel, Role, SESSION_ABSOLUTE, check_password, normalise_code};
 use dockbeacon_core::event::What;
 
 use super::caller::{By, Caller, SESSION_COOKIE};
@@ -30,7 +30,7 @@ pub(super) async fn claim(
     code: &str,
     password: String,
 ) -> Result<Entered, HttpError> {
-    if !caller.near() {
+    if !caller.channel.is_private() {
         return Err(HttpError::Plain);
     }
     check_password(&password).map_err(|error| HttpError::Invalid(error.to_string()))?;
@@ -61,7 +61,7 @@ pub(super) async fn login(
     caller: &Caller,
     password: String,
 ) -> Result<Entered, HttpError> {
-    if !caller.near() {
+    if !caller.channel.is_private() {
         return Err(HttpError::Plain);
     }
     state.begin_try(Door::Login, caller)?;
@@ -105,7 +105,10 @@ fn open(state: &HttpState, caller: &Caller) -> Result<Entered, HttpError> {
     state.records.add_session(&SessionRow { hash: secrets::hash(&secret), role, created, expires })?;
     let age = SESSION_ABSOLUTE.as_secs();
     tracing::debug!(from = %caller.from(), "a session was opened");
-    let cookie = format!("{SESSION_COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}");
+    // Over a tunnel or behind a proxy on this machine the browser's own end may be plain.
+    let secure = if caller.channel == Channel::Tls { "; Secure" } else { "" };
+    let cookie =
+        format!("{SESSION_COOKIE}={secret}; HttpOnly; SameSite=Strict; Path=/; Max-Age={age}{secure}");
     let mut cookie = HeaderValue::try_from(cookie)
         .map_err(|error| HttpError::Unavailable(format!("the cookie could not be made: {error}")))?;
     cookie.set_sensitive(true);

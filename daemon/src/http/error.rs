@@ -36,6 +36,9 @@ pub enum HttpError {
     /// Somebody has.
     #[error("the device is claimed already")]
     Claimed,
+    /// Over plain HTTP from another machine; the same place over TLS.
+    #[error("this device is reached over https only, because anybody on the way could read along: {0}")]
+    NeedsTls(String),
     /// Secrets over plain HTTP from another machine.
     #[error(
         "claiming and logging in over plain HTTP work only on the device itself, because the password could be read on the way"
@@ -135,10 +138,11 @@ impl HttpError {
                 (S::FORBIDDEN, "unclaimed", "claim it at /claim with the code from the console")
             }
             Self::Claimed => (S::CONFLICT, "claimed", "log in at /login"),
-            Self::Plain => (
+            Self::Plain => (S::FORBIDDEN, "plain-http", "use https at the same address and port"),
+            Self::NeedsTls(_) => (
                 S::FORBIDDEN,
                 "plain-http",
-                "use a tunnel (ssh -L 3625:localhost:3625 DEVICE, then http://localhost:3625) or a reverse proxy with TLS on the device",
+                "use https at the same address and port; http.plain: allow serves all but claiming and logging in without it",
             ),
             Self::NotFound(_) => (
                 S::NOT_FOUND,

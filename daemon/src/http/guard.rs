@@ -8,12 +8,14 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use dockbeacon_core::auth::{Access, Hosts, Role, access, check_origin};
+use dockbeacon_core::auth::{Access, Channel, Hosts, Role, access, check_origin, may_travel};
 
-use super::caller::{By, Caller, SocketPeer};
+use super::caller::{By, Caller, SocketPeer, channel};
 use super::error::HttpError;
 use super::forms::{see_other, wants_json};
+use super::places;
 use super::state::HttpState;
+use crate::page::Place;
 
 /// How long a request may take that does not ask to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,7 +50,12 @@ pub(super) async fn guard(State(state): State<HttpState>, mut request: Request, 
 /// The control socket's guard: whoever could open it is the administrator.
 pub(super) async fn trust(mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<SocketPeer>().copied().unwrap_or(SocketPeer { uid: None });
-    request.extensions_mut().insert(Caller { role: Some(Role::Admin), by: By::Socket(peer), peer: None });
+    request.extensions_mut().insert(Caller {
+        role: Some(Role::Admin),
+        by: By::Socket(peer),
+        peer: None,
+        channel: Channel::Near,
+    });
     run(request, next).await
 }
 
@@ -66,7 +73,14 @@ async fn run(request: Request, next: Next) -> Response {
 
 fn admit(state: &HttpState, request: &mut Request) -> Result<(), Box<Response>> {
     let needed = access(request.method().as_str(), request.uri().path());
-    let caller = judge(state, request, needed).map_err(|error| Box::new(refuse(&error, request)))?;
+    let caller = judge(state, request, needed).map_err(|error| {
+        let reads = !is_api(request) && !wants_json(request.headers());
+        Box::new(if let (HttpError::NeedsTls(https), true) = (&error, reads) {
+            places::draw(state, None, &Place::Plain(https.clone()), None, None)
+        } else {
+            refuse(&error, request)
+        })
+    })?;
     if let Verdict::Go(place) = caller {
         return Err(Box::new(Redirect::to(place).into_response()));
     }
@@ -85,11 +99,16 @@ fn judge(state: &HttpState, request: &Request, needed: Access) -> Result<Verdict
     let (headers, extensions) = (request.headers(), request.extensions());
     let changes = !matches!(*request.method(), Method::GET | Method::HEAD);
     let nobody = || Ok(Verdict::Pass(Caller::nobody(extensions)));
+    let travels = may_travel(channel(extensions), needed, state.settings.plain);
     // Probes come by any name; Watchtower's path comes through proxies by any name and brings its own token.
-    if matches!(needed, Access::Health | Access::UpdateApi) {
+    if matches!(needed, Access::Health | Access::UpdateApi) && travels {
         return nobody();
     }
     let host = check_host(state, request)?;
+    if !travels {
+        let path = request.uri().path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+        return Err(HttpError::NeedsTls(format!("https://{host}{path}")));
+    }
     if changes {
         check_origin(text(headers, "sec-fetch-site"), text(headers, "origin"), &host)
             .map_err(|error| HttpError::Foreign(error.to_string()))?;

@@ -20,6 +20,7 @@ pub mod secrets;
 mod serve;
 mod state;
 mod stream;
+pub mod tls;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

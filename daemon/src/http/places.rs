@@ -59,10 +59,21 @@ pub(super) fn draw(
     let said = flash.is_some();
     let ctx =
         PageContext { role, claimed, flash, now: (state.now)().civil, theme, time_zone: state.time_zone };
-    let missing = *place == Place::NotFound;
+    let usual = match place {
+        Place::NotFound => StatusCode::NOT_FOUND,
+        Place::Plain(_) => StatusCode::FORBIDDEN,
+        Place::Overview
+        | Place::Containers
+        | Place::Container(_)
+        | Place::Updates
+        | Place::Update(_)
+        | Place::Device
+        | Place::Settings
+        | Place::Claim
+        | Place::Login => StatusCode::OK,
+    };
     let (status, markup) = match page::render(place, &view, &ctx) {
-        Some(markup) if !missing => (StatusCode::OK, Some(markup)),
-        Some(markup) => (StatusCode::NOT_FOUND, Some(markup)),
+        Some(markup) => (usual, Some(markup)),
         None => (StatusCode::NOT_FOUND, page::render(&Place::NotFound, &view, &ctx)),
     };
     let mut response =

@@ -1,6 +1,7 @@
 //! Accepting connections, and ending them well.
 //!
-//! Owns the limits on connections and the drain at the end. Must never cut a request that can still be answered in time.
+//! Owns the limits on connections, telling TLS from plain HTTP by the first byte, and the drain at the end. Must never cut
+//! a request that can still be answered in time.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -19,10 +20,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
-use super::caller::SocketPeer;
+use super::caller::{OverTls, SocketPeer};
+use super::tls::Identity;
 
 /// Connections at once; further ones wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
@@ -33,9 +37,19 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// After a failed accept (no file descriptors left) we try again so much later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until `shutdown`, then stops accepting, lets open requests end, and cuts what is left after five seconds.
-pub async fn serve_tcp(listener: TcpListener, app: Router, shutdown: CancellationToken) {
-    serve(Listener::Tcp(listener), app, shutdown).await;
+/// The first byte of a TLS connection: a handshake record.
+const HANDSHAKE: u8 = 0x16;
+
+/// Serves until `shutdown`, then stops accepting, lets open requests end, and cuts what is left after five seconds. With a
+/// certificate the one port speaks TLS and plain HTTP.
+pub async fn serve_tcp(
+    listener: TcpListener,
+    app: Router,
+    identity: Option<Identity>,
+    shutdown: CancellationToken,
+) {
+    let tls = identity.map(|identity| identity.acceptor());
+    serve(Listener::Tcp(listener, tls), app, shutdown).await;
 }
 
 /// The same on a unix socket. Who may connect is the file's mode; who it was goes into the audit log.
@@ -44,23 +58,23 @@ pub async fn serve_unix(listener: UnixListener, app: Router, shutdown: Cancellat
 }
 
 enum Listener {
-    Tcp(TcpListener),
+    Tcp(TcpListener, Option<TlsAcceptor>),
     Unix(UnixListener),
 }
 
 enum Stream {
-    Tcp(TcpStream),
+    Tcp(TcpStream, Option<TlsAcceptor>),
     Unix(UnixStream),
 }
 
 impl Listener {
     async fn accept(&self) -> std::io::Result<(Stream, Peer)> {
         match self {
-            Self::Tcp(listener) => {
+            Self::Tcp(listener, tls) => {
                 let (stream, peer) = listener.accept().await?;
                 // Answers are small and wanted at once.
                 let _ = stream.set_nodelay(true);
-                Ok((Stream::Tcp(stream), Peer::Tcp(peer)))
+                Ok((Stream::Tcp(stream, tls.clone()), Peer::Tcp(peer, false)))
             }
             Self::Unix(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -73,15 +87,19 @@ impl Listener {
 
 #[derive(Clone, Copy)]
 enum Peer {
-    Tcp(SocketAddr),
+    /// From where, and whether over TLS.
+    Tcp(SocketAddr, bool),
     Unix(SocketPeer),
 }
 
 impl Peer {
     fn mark(self, extensions: &mut Extensions) {
         match self {
-            Self::Tcp(address) => {
+            Self::Tcp(address, tls) => {
                 extensions.insert(ConnectInfo(address));
+                if tls {
+                    extensions.insert(OverTls);
+                }
             }
             Self::Unix(peer) => {
                 extensions.insert(peer);
@@ -107,7 +125,7 @@ async fn serve(listener: Listener, app: Router, shutdown: CancellationToken) {
                     let (app, shutdown) = (app.clone(), shutdown.clone());
                     open.spawn(async move {
                         match stream {
-                            Stream::Tcp(stream) => connection(stream, peer, app, shutdown).await,
+                            Stream::Tcp(stream, tls) => greet(stream, tls, peer, app, shutdown).await,
                             Stream::Unix(stream) => connection(stream, peer, app, shutdown).await,
                         }
                         drop(place);
@@ -127,6 +145,45 @@ async fn serve(listener: Listener, app: Router, shutdown: CancellationToken) {
         tracing::warn!(left = open.len(), "connections were cut after five seconds");
         open.shutdown().await;
     }
+}
+
+/// Looks at the first byte and takes off TLS where it is one of that. Whoever sends nothing is not waited for long.
+async fn greet(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: Peer,
+    app: Router,
+    shutdown: CancellationToken,
+) {
+    let (Some(tls), Peer::Tcp(address, _)) = (tls, peer) else {
+        return connection(stream, peer, app, shutdown).await;
+    };
+    let mut first = [0_u8];
+    let hello = async {
+        if stream.peek(&mut first).await? == 0 {
+            return Ok(None);
+        }
+        if first[0] != HANDSHAKE {
+            return Ok(Some(Hello::Plain(stream)));
+        }
+        tls.accept(stream).await.map(|stream| Some(Hello::Tls(Box::new(stream))))
+    };
+    let hello: std::io::Result<Option<Hello>> = tokio::select! {
+        () = shutdown.cancelled() => return,
+        hello = tokio::time::timeout(HEAD_PATIENCE, hello) => hello.unwrap_or(Ok(None)),
+    };
+    match hello {
+        Ok(Some(Hello::Plain(stream))) => connection(stream, peer, app, shutdown).await,
+        Ok(Some(Hello::Tls(stream))) => connection(*stream, Peer::Tcp(address, true), app, shutdown).await,
+        Ok(None) => {}
+        // Browsers that do not trust the certificate hang up like this.
+        Err(error) => tracing::debug!(%error, "a connection ended before its first request"),
+    }
+}
+
+enum Hello {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 async fn connection<S>(stream: S, peer: Peer, app: Router, shutdown: CancellationToken)

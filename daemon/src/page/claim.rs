@@ -1,4 +1,4 @@
-//! The places of a stranger: claim, login, and nowhere.
+//! The places of a stranger: claim, login, the way to https, and nowhere.
 //!
 //! Owns their forms. Must never show anything of the device but its lamps while it has no owner.
 
@@ -60,6 +60,21 @@ pub(super) fn login(scene: &Scene<'_>) -> Markup {
                 summary { (words::LOST) }
                 p { "On the device, as root:" }
                 pre tabindex="0" { code { (words::RESET_COMMAND) } }
+            }
+        }
+    }
+}
+
+/// Explains why there is nothing to see here, and leads to where there is.
+pub(super) fn plain(https: &str) -> Markup {
+    html! {
+        div class="door" {
+            h1 { (words::PLAIN) }
+            p { (words::PLAIN_WHY) }
+            p { a class="button main" href=(https) { (words::PLAIN_GO) } }
+            div class="hint" {
+                p { (words::PLAIN_WARNING) }
+                p { (words::PLAIN_COMPARE) }
             }
         }
     }

@@ -94,6 +94,7 @@ fn place_name(place: &Place) -> &'static str {
         Place::Settings => "settings",
         Place::Claim => "claim",
         Place::Login => "login",
+        Place::Plain(_) => "plain",
         Place::NotFound => "not-found",
     }
 }

@@ -46,6 +46,8 @@ pub enum Place {
     Claim,
     /// `/login`
     Login,
+    /// Over plain HTTP from another machine; where the same place is over TLS.
+    Plain(String),
     /// Anywhere else.
     NotFound,
 }
@@ -55,7 +57,7 @@ impl Place {
     #[must_use]
     pub fn address(&self) -> String {
         match self {
-            Self::Overview | Self::Claim | Self::Login | Self::NotFound => "/".to_owned(),
+            Self::Overview | Self::Claim | Self::Login | Self::Plain(_) | Self::NotFound => "/".to_owned(),
             Self::Containers => "/containers".to_owned(),
             Self::Container(name) => parts::container_address(name),
             Self::Updates => "/updates".to_owned(),
@@ -104,7 +106,7 @@ impl Scene<'_> {
 pub fn render(place: &Place, view: &View, ctx: &PageContext) -> Option<Markup> {
     let shown = match place {
         Place::Claim => &Place::Claim,
-        Place::NotFound => &Place::NotFound,
+        Place::NotFound | Place::Plain(_) => place,
         _ if !ctx.claimed => &Place::Claim,
         _ if ctx.role.is_none() => &Place::Login,
         Place::Overview
@@ -128,6 +130,7 @@ pub fn render(place: &Place, view: &View, ctx: &PageContext) -> Option<Markup> {
         Place::Settings => (words::SETTINGS.to_owned(), settings::draw(&scene)),
         Place::Claim => (words::CLAIM.to_owned(), claim::claim(&scene)),
         Place::Login => (words::LOGIN.to_owned(), claim::login(&scene)),
+        Place::Plain(https) => (words::PLAIN.to_owned(), claim::plain(https)),
         Place::NotFound => (words::LOST_PLACE.to_owned(), claim::not_found()),
     };
     Some(layout::document(&scene, &title, &body))

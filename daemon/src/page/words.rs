@@ -190,6 +190,20 @@ pub const SETTINGS_NONE: &str = "The settings appear here as soon as the daemon 
 /// Not from the built-in values.
 pub const SET_BY_YOU: &str = "set by you";
 
+// The way to https.
+
+/// Title.
+pub const PLAIN: &str = "This way, safely";
+/// Why.
+pub const PLAIN_WHY: &str = "You came over plain http, where anybody on the way could read along. This device shows itself over https only.";
+/// Button.
+pub const PLAIN_GO: &str = "Go on over https";
+/// What comes next.
+pub const PLAIN_WARNING: &str =
+    "Your browser will warn you once: the device signs its own certificate, so nobody vouches for it.";
+/// How to be sure.
+pub const PLAIN_COMPARE: &str = "To be sure, let the browser show the certificate and compare its SHA-256 fingerprint with the one on the device's console, which also stands beside the claim code.";
+
 // Claim and login.
 /// Lead.
 pub const CLAIM_LEAD: &str = "This device has no owner yet. Show that you can reach it, and it is yours.";

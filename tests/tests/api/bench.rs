@@ -13,6 +13,7 @@ use chrono::DateTime;
 use dockbeacon::handles::{Actor, Command, Handles, Refusal, Summary};
 use dockbeacon::http::{Clock, HttpState, app, memory::MemoryRecords, new_claim_code};
 use dockbeacon::view::{ContainerView, EngineView, Mood, Status, UpdateView, VersionView, View};
+use dockbeacon_core::auth::Plain;
 use dockbeacon_core::event::Event;
 use dockbeacon_core::now::Now;
 use dockbeacon_core::settings::{HttpSettings, Secret};
@@ -79,6 +80,9 @@ pub fn settings() -> HttpSettings {
         allowed_hosts: vec!["dock.example.org".to_owned()],
         token: None,
         update_api: false,
+        plain: Plain::Explain,
+        tls_certificate: None,
+        tls_key: None,
     }
 }
 

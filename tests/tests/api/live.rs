@@ -15,7 +15,7 @@ use dockbeacon::handles::Command;
 async fn serve(bench: &Bench) -> (String, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let task = tokio::spawn(serve_tcp(listener, bench.app.clone(), bench.shutdown.clone()));
+    let task = tokio::spawn(serve_tcp(listener, bench.app.clone(), None, bench.shutdown.clone()));
     (format!("http://{address}"), task)
 }
 

@@ -7,3 +7,4 @@ mod bench;
 mod contract;
 mod live;
 mod stream;
+mod tls;

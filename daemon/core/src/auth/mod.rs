@@ -1,9 +1,10 @@
 //! Who may do what.
 //!
-//! Owns roles, which role each route needs, the strength of codes and passwords, which hosts and origins are ours, and
-//! the limits on trying. Must never compare or hash a secret: the shell does, in constant time.
+//! Owns roles, which role each route needs, the strength of codes and passwords, which hosts and origins are ours, what
+//! may travel over which channel, and the limits on trying. Must never compare or hash a secret: the shell does, in constant time.
 
 pub mod access;
+pub mod channel;
 pub mod code;
 pub mod origin;
 pub mod session;
@@ -12,6 +13,7 @@ pub mod tries;
 use serde::{Deserialize, Serialize};
 
 pub use access::{Access, access};
+pub use channel::{Channel, Plain, may_travel};
 pub use code::{check_password, code_from, normalise_code};
 pub use origin::{Hosts, OriginError, check_origin};
 pub use session::{SESSION_ABSOLUTE, SESSION_IDLE, session_over};

@@ -154,6 +154,12 @@ pub struct HttpSettings {
     pub token: Option<Secret>,
     /// Whether `/v1/update` is served.
     pub update_api: bool,
+    /// What plain HTTP from other machines gets.
+    pub plain: crate::auth::Plain,
+    /// A PEM file with the own certificate and its chain; `None`: one that we sign ourselves.
+    pub tls_certificate: Option<String>,
+    /// A PEM file with that certificate's key.
+    pub tls_key: Option<String>,
 }
 
 /// Which driver moves the lamps.

@@ -129,6 +129,12 @@ pub const KEYS: &[Key] = keys! {
         "The bearer token of /v1/update, or the path of a file that holds it.";
     "http.update-api" Flag "false" [same("WATCHTOWER_HTTP_API_UPDATE")] false
         "Serve /v1/update, as Watchtower does.";
+    "http.plain" Plain "explain" [] false
+        "What plain HTTP from other machines gets: explain leads to https, allow serves all but claiming and logging in.";
+    "http.tls-certificate" Text "" [] true
+        "A PEM file with a certificate of your own, its chain included; without one a self-signed one is made.";
+    "http.tls-key" Text "" [] true
+        "The PEM file with that certificate's private key.";
     "panel.driver" Driver "auto" [] true
         "What moves the lamps: auto takes the first that works, virtual only the one on the page.";
     "panel.lamps" Lamps "on" [] false

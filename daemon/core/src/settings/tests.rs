@@ -86,6 +86,7 @@ fn other(kind: Kind) -> &'static str {
         Kind::Socket => "unix:///run/other.sock",
         Kind::Level => "trace",
         Kind::Driver => "virtual",
+        Kind::Plain => "allow",
         Kind::Lamps => "night 21:30-06:15",
     }
 }

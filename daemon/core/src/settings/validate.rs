@@ -9,6 +9,7 @@ use super::{
     EngineSettings, HttpSettings, LogSettings, Mode, PanelDriver, PanelSettings, RegistrySettings,
     ScheduleSettings, Secret, Settings, UpdateSettings, watchtower,
 };
+use crate::auth::Plain;
 use crate::panel::LampHours;
 use crate::window::Schedule;
 
@@ -96,6 +97,9 @@ pub fn validate(merged: &Merged) -> (Settings, Vec<Notice>) {
             allowed_hosts: pick!(merged, "http.allowed-hosts", List, Vec::new()),
             token: secret(merged, "http.token"),
             update_api: pick!(merged, "http.update-api", Flag, false),
+            plain: pick!(merged, "http.plain", Plain, Plain::Explain),
+            tls_certificate: text(merged, "http.tls-certificate"),
+            tls_key: text(merged, "http.tls-key"),
         },
         panel: PanelSettings {
             driver: pick!(merged, "panel.driver", Driver, PanelDriver::Auto),
@@ -135,6 +139,14 @@ fn contradictions(merged: &Merged, settings: &Settings, notices: &mut Vec<Notice
             "http.update-api",
             "http.token is not set, so /v1/update knows no token of Watchtower's kind; set one",
         );
+    }
+    if http.tls_certificate.is_some() != http.tls_key.is_some() {
+        let (there, missing) = if http.tls_key.is_some() {
+            ("http.tls-key", "http.tls-certificate")
+        } else {
+            ("http.tls-certificate", "http.tls-key")
+        };
+        say(there, &format!("{there} has no effect without {missing}; set both or neither"));
     }
     if http.update_api && !http.enabled {
         say("http.enabled", "http.update-api has no effect while http.enabled is false");

@@ -5,6 +5,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::auth::Plain;
+
 use super::{Mode, PanelDriver, Secret, duration};
 use crate::panel::LampHours;
 use crate::window::Schedule;
@@ -53,6 +55,8 @@ pub enum Kind {
     Driver,
     /// Hours of the lamps.
     Lamps,
+    /// What plain HTTP from other machines gets.
+    Plain,
 }
 
 /// A value of the right type.
@@ -84,6 +88,8 @@ pub enum Value {
     Driver(PanelDriver),
     /// Hours of the lamps.
     Lamps(LampHours),
+    /// What plain HTTP from other machines gets.
+    Plain(Plain),
 }
 
 /// Why a value was refused: what is wrong, and what to write instead.
@@ -113,6 +119,7 @@ impl Kind {
             Self::Socket => "write a unix socket such as unix:///var/run/docker.sock",
             Self::Level => "write error, warn, info, debug or trace",
             Self::Driver => "write auto or virtual",
+            Self::Plain => "write explain or allow",
             Self::Lamps => "write on, off, or hours such as night 22:00-07:00",
         }
     }
@@ -175,6 +182,11 @@ impl Kind {
                 _ => Err(wrong()),
             },
             Self::Lamps => lamps(text).map(Value::Lamps).ok_or_else(wrong),
+            Self::Plain => match text {
+                "explain" => Ok(Value::Plain(Plain::Explain)),
+                "allow" => Ok(Value::Plain(Plain::Allow)),
+                _ => Err(wrong()),
+            },
         }
     }
 
@@ -193,6 +205,7 @@ impl Kind {
             Self::Level => "a log level",
             Self::Driver => "a panel driver",
             Self::Lamps => "an hour setting of the lamps",
+            Self::Plain => "a rule for plain HTTP",
         }
     }
 
@@ -221,6 +234,8 @@ impl Value {
             Self::Listen(address) => address.to_string(),
             Self::Driver(PanelDriver::Auto) => "auto".to_owned(),
             Self::Driver(PanelDriver::Virtual) => "virtual".to_owned(),
+            Self::Plain(Plain::Explain) => "explain".to_owned(),
+            Self::Plain(Plain::Allow) => "allow".to_owned(),
             Self::Lamps(LampHours::On) => "on".to_owned(),
             Self::Lamps(LampHours::Off) => "off".to_owned(),
             Self::Lamps(LampHours::Night { from, to }) => {
