@@ -12,5 +12,6 @@ pub mod panel;
 pub mod reason;
 pub mod registry;
 pub mod settings;
+pub mod text;
 pub mod update;
 pub mod window;

@@ -4,6 +4,7 @@
 
 pub mod duration;
 mod explain;
+pub mod flat;
 mod merge;
 pub mod table;
 mod validate;
