@@ -9,6 +9,7 @@ pub mod event;
 pub mod model;
 pub mod now;
 pub mod panel;
+pub mod provision;
 pub mod reason;
 pub mod registry;
 pub mod settings;

@@ -88,7 +88,11 @@ impl<'t> Reader<'t> {
 
     fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, TextError> {
         if depth > DEEPEST {
-            return refuse(span, "the file is nested too deeply", "remove some of the brackets or indentation");
+            return refuse(
+                span,
+                "the file is nested too deeply",
+                "remove some of the brackets or indentation",
+            );
         }
         let bytes = self.bytes(span);
         let kind = match event {
