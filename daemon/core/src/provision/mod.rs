@@ -11,6 +11,7 @@ pub mod claim;
 mod cloudinit;
 pub mod customisation;
 pub mod growth;
+pub mod name;
 mod native;
 mod preseed;
 mod reader;
