@@ -19,6 +19,7 @@ use crate::handles::Handles;
 use crate::http::{self, HttpState};
 use crate::lock::StateLock;
 use crate::loops::{self, publish::Fixed};
+use crate::owner::Owner;
 use crate::panel::{self, PanelState};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -102,6 +103,7 @@ pub async fn run(
     let mut supervisor = Supervisor::new();
     let control = control_socket(state_dir);
     let http = &work.settings.http;
+    let owner = Owner::new(state_dir.to_owned());
     let state = HttpState::new(
         handles,
         Arc::new(work.store.clone()),
@@ -109,12 +111,13 @@ pub async fn run(
         Arc::new(clock::now),
         stop.clone(),
     )
-    .in_zone(work.settings.schedule.time_zone);
+    .in_zone(work.settings.schedule.time_zone)
+    .telling(owner.clone());
     let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
     serve(&mut supervisor, state, listeners, &stop);
-    let code =
-        http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
+    let code = http::claim_code_at_start(&work.store, &owner)
+        .map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, code.as_deref());
 
     let patience = failpoint::patience;

@@ -38,7 +38,7 @@ pub struct Copied {
 }
 
 /// Copies what lies on the boot partition; those that are not yet started.
-pub async fn copy(card: &Card, reporter: &mut Reporter) -> Vec<Copied> {
+pub fn copy(card: &Card, reporter: &mut Reporter) -> Vec<Copied> {
     if !card.boot_is_there() {
         return Vec::new();
     }
@@ -152,7 +152,7 @@ pub async fn start(card: &Card, copied: &[Copied], trusted: bool, reporter: &mut
         }
     }
     if failed.is_empty() {
-        Done::done(format!("started {}", started.join(", ")))
+        Done::well(format!("started {}", started.join(", ")))
     } else {
         let why = format!(
             "{}. It is tried again every minute, and after a correction at the next start",

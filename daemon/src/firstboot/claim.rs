@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::card::{Card, DAEMON_STATE, make_folder};
 use super::identity;
+use super::runner::{Run, installed};
 use crate::config;
 use crate::owner::{self, Owner};
 
@@ -63,7 +64,18 @@ pub fn run(card: &Card) -> Result<String> {
     if card.boot_is_there() {
         card.write_boot(FILE, offer.file().as_bytes())?;
     }
-    Ok(offer.banner().trim().to_owned())
+    // Without the code: this is shown to all and kept in the journal.
+    Ok(format!("the claim code stands above the login prompt and in {FILE} on the boot partition"))
+}
+
+/// The same, for a device that runs: login prompts that wait are shown anew.
+pub async fn run_and_show(card: &Card) -> Result<String> {
+    let said = run(card)?;
+    if card.is_live() && installed("agetty") {
+        // Without a console there is none to reload.
+        let _ = Run::new("agetty", ["--reload"]).run().await;
+    }
+    Ok(said)
 }
 
 /// The page's port.
@@ -76,7 +88,7 @@ fn port(card: &Card) -> u16 {
 /// The fingerprint of the certificate that the page shows.
 fn certificate(card: &Card) -> Option<String> {
     use base64::Engine as _;
-    let pem = card.text(&format!("{DAEMON_STATE}/tls/cert.pem"))?;
+    let pem = card.text(&format!("{DAEMON_STATE}/tls/certificate.pem"))?;
     let body: String = pem
         .lines()
         .skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE"))

@@ -144,7 +144,7 @@ pub async fn apply(card: &Card, asked: &Asked, reporter: &mut Reporter) -> Done 
     }
     failpoint::hit("firstboot.customise.stamped");
     match overwrite(card, asked, c) {
-        Ok(()) => Done::done(format!("set up as {names} asks for")),
+        Ok(()) => Done::well(format!("set up as {names} asks for")),
         Err(error) => Done::badly(format!(
             "set up as {names} asks for, but {error:#}; remove the passwords from it yourself"
         )),

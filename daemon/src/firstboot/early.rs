@@ -70,7 +70,7 @@ async fn carry_out(card: &Card, step: Step, asked: Option<&Asked>, reporter: &mu
             Some(asked) => customise::apply(card, asked, reporter).await,
             None => Done::nothing("nothing is asked for"),
         },
-        Step::Claim => claim::run(card).map_or_else(Done::from, Done::done),
+        Step::Claim => claim::run(card).map_or_else(Done::from, Done::well),
         Step::Network | Step::Restore | Step::Apps => Done::nothing("that comes later"),
     }
 }

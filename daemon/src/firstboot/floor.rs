@@ -24,7 +24,7 @@ pub fn raise(card: &Card) -> Done {
     match time::behind(now, lowest(card)) {
         None => Done::nothing("the clock is not behind what it can be"),
         Some(floor) => match set(card, floor) {
-            Ok(()) => Done::done(format!("the clock was behind and is set to {}", readable(floor))),
+            Ok(()) => Done::well(format!("the clock was behind and is set to {}", readable(floor))),
             Err(error) => error.into(),
         },
     }

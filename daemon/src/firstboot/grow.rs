@@ -45,7 +45,7 @@ fn inputs(root: &Partition) -> String {
 /// Grows partition and file system.
 pub async fn grow(card: &Card) -> Done {
     match work(card).await {
-        Ok(message) => Done::done(message),
+        Ok(message) => Done::well(message),
         Err(error) => Done::badly(format!("{error:#}; the device works, with less space")),
     }
 }

@@ -41,7 +41,7 @@ fn keys(card: &Card) -> bool {
 /// Makes what is missing.
 pub async fn make(card: &Card) -> Done {
     match work(card).await {
-        Ok(()) => Done::done("host keys and name are this device's own"),
+        Ok(()) => Done::well("host keys and name are this device's own"),
         Err(error) => error.into(),
     }
 }

@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use dockbeacon_core::provision::report::Outcome;
-use dockbeacon_core::provision::steps::{Due, Seen, Stage, Step, plan};
+use dockbeacon_core::provision::steps::{Due, Seen, Stage, Stamp, Step, plan};
 
 use super::card::Card;
-use super::report::Reporter;
+use super::report::{COMPLETE, Reporter, say};
 use super::{Done, apps, claim, customise, network, restore};
 use crate::args::FirstbootArgs;
 use crate::exit::ExitCode;
@@ -21,7 +21,7 @@ pub async fn run(card: &Card, args: &FirstbootArgs) -> ExitCode {
     let claimed = claim::claimed(card);
     let seen = Seen { claimed, ..Seen::default() };
     // Before anything is waited for: once there is an owner, nothing on the boot partition is acted on.
-    let copied = if claimed { Vec::new() } else { apps::copy(card, &mut reporter).await };
+    let copied = if claimed { Vec::new() } else { apps::copy(card, &mut reporter) };
     let mut trusted = false;
     let mut again = false;
     for (step, due) in plan(Stage::Late, &seen, &card.stamps()) {
@@ -57,7 +57,13 @@ pub async fn run(card: &Card, args: &FirstbootArgs) -> ExitCode {
             }
         }
     }
-    reporter.finish();
+    let report = reporter.finish();
+    if !report.steps.iter().any(|line| line.outcome == Outcome::Failed) {
+        let stamp = Stamp { inputs: COMPLETE.to_owned(), redacted: None };
+        if let Err(error) = card.stamp(COMPLETE, stamp) {
+            say(&format!("first boot: {error:#}"));
+        }
+    }
     if again { ExitCode::Failed } else { ExitCode::Done }
 }
 

@@ -17,9 +17,12 @@ mod report;
 mod reset;
 mod restore;
 mod runner;
+mod status;
 mod truth;
 
 use std::path::PathBuf;
+
+pub use status::{is_at_work, reports};
 
 use dockbeacon_core::provision::report::Outcome;
 use dockbeacon_core::provision::time::BUILD_TIME;
@@ -43,7 +46,7 @@ pub(crate) enum Done {
 }
 
 impl Done {
-    fn done(message: impl Into<String>) -> Self {
+    fn well(message: impl Into<String>) -> Self {
         Self::Well(Outcome::Done, message.into())
     }
 
@@ -79,7 +82,7 @@ pub async fn run(args: &FirstbootArgs) -> ExitCode {
     match args.stage {
         FirstbootStage::Early => Box::pin(early::run(&card)).await,
         FirstbootStage::Late => Box::pin(late::run(&card, args)).await,
-        FirstbootStage::Claim => told(claim::run(&card)),
+        FirstbootStage::Claim => told(claim::run_and_show(&card).await),
         FirstbootStage::SaveClock => told(floor::save(&card)),
     }
 }

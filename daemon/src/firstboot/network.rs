@@ -70,11 +70,11 @@ pub async fn reach(
     )
     .await;
     if ntp {
-        return Reached { done: Done::done("the network is reached and the time is true"), trusted: true };
+        return Reached { done: Done::well("the network is reached and the time is true"), trusted: true };
     }
     reporter.note(Step::Network, Outcome::Waiting, "no time server answers; asks web servers for the time");
     match truth::ask(card, time_from).await {
-        Ok(message) => Reached { done: Done::done(message), trusted: true },
+        Ok(message) => Reached { done: Done::well(message), trusted: true },
         Err(error) => Reached {
             done: Done::Badly {
                 why: format!(

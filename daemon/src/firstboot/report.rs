@@ -11,6 +11,9 @@ use dockbeacon_core::provision::steps::{Stage, Step};
 
 use super::card::Card;
 
+/// The stamp that says that everything was done once.
+pub const COMPLETE: &str = "complete";
+
 /// The report of one stage while it is being made.
 #[derive(Debug)]
 pub struct Reporter {
@@ -21,7 +24,8 @@ pub struct Reporter {
 impl Reporter {
     /// Begins.
     pub fn new(card: &Card, stage: Stage) -> Self {
-        let reporter = Self { card: card.clone(), report: Report::new(stage) };
+        let quiet = card.stamps().holds(COMPLETE, COMPLETE);
+        let reporter = Self { card: card.clone(), report: Report::new(stage, quiet) };
         reporter.save();
         reporter
     }

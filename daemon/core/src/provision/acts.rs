@@ -179,6 +179,9 @@ fn locale(c: &Customisation, acts: &mut Vec<Act>) {
     if !c.time_servers.is_empty() {
         let content = format!("[Time]\nNTP={}\n", c.time_servers.join(" "));
         acts.push(file("etc/systemd/timesyncd.conf.d/50-dockbeacon.conf", content, 0o644));
+        let arguments =
+            ["--no-block", "try-restart", "systemd-timesyncd.service"].map(str::to_owned).to_vec();
+        acts.push(Act::Now { program: "systemctl", arguments });
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Report {
     pub stage: Stage,
     /// It is over.
     pub finished: bool,
+    /// All was done at an earlier start: this is no first boot any more, and the lamp need not tell of it.
+    #[serde(default)]
+    pub quiet: bool,
     /// Its steps so far.
     pub steps: Vec<Line>,
     /// What the owner should know about the files on the boot partition.
@@ -53,8 +56,8 @@ pub struct Report {
 impl Report {
     /// Nothing yet.
     #[must_use]
-    pub const fn new(stage: Stage) -> Self {
-        Self { stage, finished: false, steps: Vec::new(), problems: Vec::new() }
+    pub const fn new(stage: Stage, quiet: bool) -> Self {
+        Self { stage, finished: false, quiet, steps: Vec::new(), problems: Vec::new() }
     }
 
     /// The file's name in the folder.
@@ -80,7 +83,7 @@ impl Report {
     pub fn lamp(&self) -> Option<Option<u8>> {
         let waits =
             self.steps.iter().find(|line| line.outcome == Outcome::Waiting).map(|line| line.step.number());
-        if self.finished { None } else { Some(waits) }
+        if self.finished || self.quiet { None } else { Some(waits) }
     }
 
     /// What failed, for page and console, a sentence each.
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn the_lamp_counts_the_step_that_waits() {
-        let mut report = Report::new(Stage::Late);
+        let mut report = Report::new(Stage::Late, false);
         assert_eq!(report.lamp(), Some(None));
         report.note(Step::Network, Outcome::Waiting, "waits for the network");
         assert_eq!(report.lamp(), Some(Some(6)));
