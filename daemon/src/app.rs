@@ -20,6 +20,7 @@ use crate::http::tls::Identity;
 use crate::http::{self, HttpState};
 use crate::lock::StateLock;
 use crate::loops::{self, publish::Fixed};
+use crate::owner::Owner;
 use crate::panel::{self, PanelState};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -103,6 +104,7 @@ pub async fn run(
     let mut supervisor = Supervisor::new();
     let control = control_socket(state_dir);
     let http = &work.settings.http;
+    let owner = Owner::new(state_dir.to_owned());
     let state = HttpState::new(
         handles,
         Arc::new(work.store.clone()),
@@ -110,12 +112,13 @@ pub async fn run(
         Arc::new(clock::now),
         stop.clone(),
     )
-    .in_zone(work.settings.schedule.time_zone);
+    .in_zone(work.settings.schedule.time_zone)
+    .telling(owner.clone());
     let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
     let identity = if http.enabled { identity(state_dir, &work) } else { None };
-    let code =
-        http::new_claim_code(&work.store).map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
+    let code = http::claim_code_at_start(&work.store, &owner)
+        .map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, identity.as_ref(), code.as_deref());
     serve(&mut supervisor, state, listeners, identity, &stop);
 

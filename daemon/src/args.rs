@@ -72,6 +72,8 @@ pub enum Cmd {
     ResetPassword,
     /// The settings in force, each with its origin
     Config(ConfigArgs),
+    /// Make a device of a card that was flashed with the image; its units run it at every start
+    Firstboot(FirstbootArgs),
     /// Print the OpenAPI document of the API
     Openapi,
     /// Print a completion script for a shell
@@ -129,6 +131,36 @@ pub struct ConfigArgs {
     /// Only say whether the settings are valid
     #[arg(long)]
     pub check: bool,
+}
+
+/// `firstboot`
+#[derive(Debug, Args)]
+pub struct FirstbootArgs {
+    /// Which part of it
+    #[arg(long, value_enum, default_value = "early")]
+    pub stage: FirstbootStage,
+    /// A folder that stands for the card; for tests
+    #[arg(long, hide = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// Seconds to wait for the network, and again for the true time
+    #[arg(long, default_value = "90", value_name = "SECONDS")]
+    pub patience: u64,
+    /// Ask this web server for the time where no time server answers, instead of well-known ones
+    #[arg(long, hide = true, value_name = "URL")]
+    pub time_from: Vec<String>,
+}
+
+/// A part of first boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum FirstbootStage {
+    /// Before the daemon and the engine: card, clock, identity, customisation, claim code
+    Early,
+    /// Beside the daemon: network, true time, backup, services from the boot partition
+    Late,
+    /// Show the claim code where it belongs, or take it away once there is an owner
+    Claim,
+    /// Save the time, so that the next start is not earlier
+    SaveClock,
 }
 
 /// `run`, with Watchtower's options of the same meaning.

@@ -5,7 +5,7 @@
 //!
 //! A Raspberry Pi has no clock battery and wakes up in the past, so civil time is believed when one of these holds, and
 //! never while it is earlier than [`FLOOR`]:
-//! - systemd-timesyncd says that it has synchronised since the boot;
+//! - systemd-timesyncd says that it has synchronised since the boot, or first boot was told the time by a web server;
 //! - the kernel set its time from a hardware clock at the boot;
 //! - systemd-timesyncd is not in charge of the time here (no systemd, as in a container, or another time service, which
 //!   we cannot ask): then the machine's owner vouches for it.
@@ -20,6 +20,9 @@ use dockbeacon_core::now::Now;
 
 /// Seconds since 1970 of 1 November 2025: no earlier time can be true while this program runs.
 pub const FLOOR: i64 = 1_761_955_200;
+
+/// Where first boot notes that a web server told the true time; relative to the root.
+pub const TOLD: &str = "run/dockbeacon-firstboot/time-is-true";
 
 static START: OnceLock<Instant> = OnceLock::new();
 static TRUSTED: AtomicBool = AtomicBool::new(false);
@@ -41,7 +44,7 @@ pub fn now() -> Now {
 /// What the machine says about its clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// systemd-timesyncd has synchronised since the boot.
+    /// systemd-timesyncd has synchronised since the boot, or first boot was told the time over TLS.
     pub synchronised: bool,
     /// The kernel took its time from a hardware clock.
     pub hardware_clock: bool,
@@ -58,7 +61,7 @@ pub fn observe(root: &Path) -> Evidence {
         || there("etc/systemd/system/dbus-org.freedesktop.timesync1.service");
     let hctosys = std::fs::read_to_string(root.join("sys/class/rtc/rtc0/hctosys")).unwrap_or_default();
     Evidence {
-        synchronised: there("run/systemd/timesync/synchronized"),
+        synchronised: there("run/systemd/timesync/synchronized") || there(TOLD),
         hardware_clock: hctosys.trim() == "1",
         timesyncd: systemd && (enabled || there("run/systemd/timesync")),
     }

@@ -9,8 +9,19 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What `dockbeacon-core` may depend on: pure computation.
-const CORE_MAY_USE: [&str; 9] =
-    ["base64", "chrono", "chrono-tz", "croner", "semver", "serde", "serde_json", "strsim", "thiserror"];
+const CORE_MAY_USE: [&str; 11] = [
+    "base64",
+    "chrono",
+    "chrono-tz",
+    "croner",
+    "saphyr-parser",
+    "semver",
+    "serde",
+    "serde_json",
+    "strsim",
+    "thiserror",
+    "toml",
+];
 
 /// What may lie at the top of the repository. Directories end with a slash.
 const TOP: [&str; 20] = [

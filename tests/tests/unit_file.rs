@@ -36,6 +36,48 @@ fn the_unit_has_no_mistakes() {
     assert!(about_us.is_empty(), "{about_us:#?}");
 }
 
+/// All units of first boot together, so that their order among themselves is judged too: a circle would be cut by systemd
+/// wherever it likes.
+#[test]
+fn the_units_of_first_boot_have_no_mistakes_and_no_circle() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut copies = Vec::new();
+    for entry in std::fs::read_dir(folder()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_owned();
+        if path.is_file() {
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(dir.path().join(&name), text.replace("/usr/bin/dockbeacon ", "/bin/true "))
+                .unwrap();
+            copies.push(dir.path().join(name).display().to_string());
+        }
+    }
+    // As Docker's and SSH's packages have them.
+    let others = [
+        ("docker.socket", "[Socket]\nListenStream=/run/docker.sock\n"),
+        (
+            "docker.service",
+            "[Unit]\nRequires=docker.socket\nAfter=network-online.target docker.socket containerd.service\n[Service]\nExecStart=/bin/true\n",
+        ),
+        ("containerd.service", "[Unit]\nAfter=network.target\n[Service]\nExecStart=/bin/true\n"),
+        ("ssh.service", "[Unit]\nAfter=network.target\n[Service]\nExecStart=/bin/true\n"),
+    ];
+    for (name, text) in others {
+        std::fs::write(dir.path().join(name), text).unwrap();
+        copies.push(dir.path().join(name).display().to_string());
+    }
+    let (last, first) = copies.split_last().unwrap();
+    let arguments: Vec<&str> =
+        ["--man=no", "verify"].into_iter().chain(first.iter().map(String::as_str)).collect();
+    let Some(output) = analyze(&arguments, Path::new(last)) else { return };
+    let bad: Vec<String> = text(&output)
+        .lines()
+        .filter(|line| line.contains("dockbeacon") || line.contains("cycle"))
+        .map(str::to_owned)
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
 #[test]
 fn the_unit_is_sandboxed() {
     let unit = folder().join("dockbeacon.service");

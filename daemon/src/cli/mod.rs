@@ -19,7 +19,7 @@ use crate::config::{self, Loaded};
 use crate::exit::ExitCode;
 use crate::handles::{Actor, Summary, UpdateRequest};
 use crate::lock::{self, LockError};
-use crate::{app, http, telemetry};
+use crate::{app, firstboot, http, telemetry};
 use way::{Failure, Way};
 
 /// Where the state is kept unless told otherwise.
@@ -61,6 +61,7 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
             print(&show::config(&loaded, cli.json))
         }
         Cmd::Run(args) => Box::pin(serve(cli, args)).await,
+        Cmd::Firstboot(args) => Ok(Box::pin(firstboot::run(args)).await),
         Cmd::Check(args) => {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             let summary = way.check(&args.names.names).await?;

@@ -3,8 +3,6 @@
 //! Owns file access and what is said when a file cannot be read. What the values mean is the core's; the environment is an
 //! argument, so that tests need not change their own process.
 
-mod yaml;
-
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -12,6 +10,7 @@ pub use dockbeacon_core::settings::Argument;
 use dockbeacon_core::settings::{
     self, Explained, Input, Merged, Notice, RawEntry, SettingErrors, Settings, table,
 };
+use dockbeacon_core::text::TextError;
 
 /// The file that is read when none is named; it need not exist.
 pub const DEFAULT_PATH: &str = "/etc/dockbeacon/config.yaml";
@@ -123,10 +122,10 @@ fn entries(named: Option<&Path>) -> Result<Vec<RawEntry>, ConfigError> {
         }
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    yaml::read(text).map_err(|yaml::YamlError { line, column, what, remedy }| ConfigError::Syntax {
+    settings::flat::read(text).map_err(|TextError { place, what, remedy }| ConfigError::Syntax {
         path: path.to_owned(),
-        line,
-        column,
+        line: place.line,
+        column: place.column,
         what,
         remedy,
     })

@@ -49,6 +49,7 @@ pub(super) async fn claim(
     let phc = secrets::hash_password(password).await?;
     state.records.set_password(Some(&phc))?;
     state.records.set_claim_code(None)?;
+    state.tell_owner(None);
     state.try_succeeded(Door::Claim, caller);
     state.audit(caller, "claim: done".to_owned());
     state.happened(What::Claimed);
@@ -93,8 +94,10 @@ pub(super) async fn forget_owner(state: &HttpState, caller: &Caller) -> Result<S
     let _permit = hashing(state).await?;
     state.records.set_password(None)?;
     state.audit(caller, "reset-password: done".to_owned());
-    secrets::new_claim_code(state.records.as_ref())?
-        .ok_or_else(|| HttpError::Unavailable("somebody claimed the device meanwhile".to_owned()))
+    let code = secrets::new_claim_code(state.records.as_ref())?
+        .ok_or_else(|| HttpError::Unavailable("somebody claimed the device meanwhile".to_owned()))?;
+    state.tell_owner(Some(&code));
+    Ok(code)
 }
 
 fn open(state: &HttpState, caller: &Caller) -> Result<Entered, HttpError> {

@@ -28,7 +28,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
 
 pub use openapi::openapi;
-pub use secrets::new_claim_code;
+pub use secrets::{claim_code_at_start, new_claim_code};
 pub use serve::{serve_tcp, serve_unix};
 pub use state::{Clock, HttpState};
 

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::error::HttpError;
+use crate::owner::Owner;
 use crate::ports::Records;
 
 /// SHA-256 in hexadecimal: enough for secrets that are random themselves.
@@ -62,6 +63,36 @@ pub fn new_claim_code(records: &dyn Records) -> Result<Option<String>, HttpError
     let code = code_from(random()?);
     records.set_claim_code(Some(&hash(&normalise_code(&code))))?;
     Ok(Some(code))
+}
+
+/// At the start: the claim code of a device without owner. The one that first boot has shown already is kept, so that what
+/// stands on the console stays true; the files of `owner` are made to agree.
+///
+/// # Errors
+/// As [`new_claim_code`].
+pub fn claim_code_at_start(records: &dyn Records, owner: &Owner) -> Result<Option<String>, HttpError> {
+    let code = match (records.password()?, owner.offered()) {
+        (Some(_), _) => None,
+        (None, Some(shown)) => {
+            records.set_claim_code(Some(&hash(&normalise_code(&shown))))?;
+            Some(shown)
+        }
+        (None, None) => new_claim_code(records)?,
+    };
+    tell_owner(owner, code.as_deref());
+    Ok(code)
+}
+
+/// Makes the files that first boot's units read agree with the store. Where they cannot be written, claiming works all the
+/// same, and the console is late.
+pub fn tell_owner(owner: &Owner, code: Option<&str>) {
+    let told = match code {
+        Some(code) => owner.offer(code),
+        None => owner.claimed(),
+    };
+    if let Err(error) = told {
+        tracing::warn!(%error, "console and boot partition cannot be told of the claim code");
+    }
 }
 
 fn argon() -> Argon2<'static> {

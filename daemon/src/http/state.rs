@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::caller::Caller;
 use super::error::HttpError;
 use crate::handles::{Command, Handles};
+use crate::owner::Owner;
 use crate::ports::{AuditRow, Records, SessionRow};
 use crate::view::View;
 
@@ -41,6 +42,8 @@ pub struct HttpState {
     pub now: Clock,
     /// For times of day on the page.
     pub time_zone: Tz,
+    /// Through which console and boot partition learn of the claim code.
+    pub owner: Option<Owner>,
     /// Cancelled when the daemon stops: streams end then.
     pub shutdown: CancellationToken,
     pub(super) own: Arc<Own>,
@@ -87,6 +90,7 @@ impl HttpState {
             settings: Arc::new(settings),
             now,
             time_zone: Tz::UTC,
+            owner: None,
             shutdown,
             own: Arc::new(own),
         }
@@ -97,6 +101,20 @@ impl HttpState {
     pub fn in_zone(mut self, time_zone: Tz) -> Self {
         self.time_zone = time_zone;
         self
+    }
+
+    /// The same with files through which console and boot partition learn of the claim code.
+    #[must_use]
+    pub fn telling(mut self, owner: Owner) -> Self {
+        self.owner = Some(owner);
+        self
+    }
+
+    /// Tells console and boot partition: the code while there is no owner, else that there is one.
+    pub(super) fn tell_owner(&self, code: Option<&str>) {
+        if let Some(owner) = &self.owner {
+            super::secrets::tell_owner(owner, code);
+        }
     }
 
     /// The latest snapshot.

@@ -2,16 +2,19 @@
 //!
 //! Owns the pace of both. Must never be waited for by whoever changes something.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Timelike as _;
 use dockbeacon_core::event::What;
 use dockbeacon_core::panel::{ButtonFacts, PanelFacts, SEEN_AFTER, ShownPlan, State, choose};
+use dockbeacon_core::provision::report::Report;
 use dockbeacon_core::settings::Settings;
 use dockbeacon_core::update::candidate::Action;
 use tokio::sync::watch;
 
+use crate::firstboot;
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
 use crate::view::{SettingView, Status, View};
@@ -21,6 +24,9 @@ use crate::work::{Work, view};
 const PACE: Duration = Duration::from_millis(100);
 /// The panel has hours, and a press means more once the lamp has been on for a while: look at least this often.
 const LOOK: Duration = Duration::from_secs(15);
+
+/// First boot works beside us and tells nobody: look so often while it does.
+const FIRST_BOOT: Duration = Duration::from_secs(1);
 
 /// What stays the same while the process lives.
 #[derive(Debug, Clone)]
@@ -58,6 +64,7 @@ pub async fn run(
             work.board.tell_changed();
         }
         let look = until_seen(&work).map_or(LOOK, |wait| wait.min(LOOK));
+        let look = if firstboot::is_at_work(Path::new("/")) { FIRST_BOOT } else { look };
         tokio::select! {
             () = work.shutdown.cancelled() => {
                 panel.send_if_modified(|shown| set(shown, State::None, (work.clock)().monotonic));
@@ -82,7 +89,12 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     }
     let (mut status, containers, plan, updates) = view::snapshot(work);
     status.started = Some(fixed.started);
-    let facts = panel_facts(work, &status, &updates);
+    let first_boot = firstboot::reports(Path::new("/"));
+    status.notices.extend(first_boot.iter().flat_map(Report::sentences));
+    let facts = PanelFacts {
+        first_boot: first_boot.iter().find_map(Report::lamp),
+        ..panel_facts(work, &status, &updates)
+    };
     let now = (work.clock)();
     let shown = choose(&facts);
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {

@@ -4,6 +4,7 @@
 
 pub mod duration;
 mod explain;
+pub mod flat;
 mod merge;
 pub mod table;
 mod validate;
@@ -17,7 +18,7 @@ pub use merge::{
     Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge,
 };
 pub use validate::{Resolved, resolve, validate};
-pub use value::{Kind, RawValue, Refused, Value};
+pub use value::{Kind, RawValue, Refused, Value, truth};
 
 /// What the program runs by: every value present and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

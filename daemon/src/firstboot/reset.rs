@@ -1,0 +1,115 @@
+//! Back to a new card, asked for on the boot partition or on the page.
+//!
+//! Owns the flag and the wiping. It runs before anything that uses what is wiped: engine, containerd and daemon. Must never wipe
+//! on a flag that it could not take away before: that would wipe at every start.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use dockbeacon_core::provision::reset::{Extent, FILE, extent};
+
+use super::card::{Card, sync_folder};
+use super::report::say;
+use super::runner::Run;
+use crate::failpoint;
+use crate::owner;
+
+/// Root's own flag: what it says is carried out to its end, over power cuts.
+const FLAG: &str = "var/lib/dockbeacon-firstboot/reset";
+
+/// Carries out a reset that was asked for; what was done.
+pub async fn carry_out(card: &Card) -> Result<Option<String>> {
+    take(card)?;
+    let Some(text) = card.text(FLAG) else { return Ok(None) };
+    let extent = extent(&text);
+    say(&format!("dockbeacon: factory reset: {}", extent.words()));
+    for folder in extent.folders() {
+        empty(&card.path(folder))?;
+        failpoint::hit("firstboot.reset.emptied");
+    }
+    for name in card.written().accounts {
+        if card.number("etc/passwd", &name, 2).is_some() {
+            let root = card.root().display().to_string();
+            let mut arguments = if card.is_live() { Vec::new() } else { vec!["--prefix".to_owned(), root] };
+            arguments.push("--force".to_owned());
+            if extent == Extent::Everything {
+                arguments.push("--remove".to_owned());
+            }
+            arguments.push(name);
+            Run::new("userdel", arguments).run().await?;
+        }
+    }
+    card.restore_originals()?;
+    failpoint::hit("firstboot.reset.restored");
+    keys(card)?;
+    // Everything that was stamped is to be done again; the clock is no setting.
+    for name in ["stamps.json", "written.json", "overwriting.json"] {
+        card.remove(&format!("var/lib/dockbeacon-firstboot/{name}"))?;
+    }
+    empty(&card.state("original"))?;
+    failpoint::hit("firstboot.reset.forgotten");
+    card.remove(FLAG)?;
+    Ok(Some("dockbeacon: factory reset: done".to_owned()))
+}
+
+/// Turns a request into the flag, and takes the request away.
+fn take(card: &Card) -> Result<()> {
+    if card.boot_is_there()
+        && let Some(content) = card.boot_file(FILE)?
+    {
+        let wanted = extent(&String::from_utf8_lossy(&content));
+        raise(card, wanted)?;
+        failpoint::hit("firstboot.reset.flagged");
+        card.remove(&format!("boot/firmware/{FILE}"))
+            .or_else(|error| {
+                card.remove(FLAG)?;
+                Err(error)
+            })
+            .context(
+                "nothing is wiped, because the file could not be removed and would wipe again at every start",
+            )?;
+    }
+    let asked = format!("{}/{}", super::card::DAEMON_STATE, owner::RESET);
+    if let Some(text) = card.text(&asked) {
+        raise(card, extent(&text))?;
+        card.remove(&asked)?;
+    }
+    Ok(())
+}
+
+/// A larger reset that was begun is not made smaller.
+fn raise(card: &Card, wanted: Extent) -> Result<()> {
+    let begun = card.text(FLAG).map(|text| extent(&text));
+    let wanted = begun.map_or(wanted, |begun| begun.max(wanted));
+    card.write(FLAG, wanted.flag().as_bytes(), 0o600, None)
+}
+
+/// Removes what is in a folder; the folder itself may be a mount point.
+fn empty(folder: &Path) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+        let removed = if folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.with_context(|| format!("removing {}", path.display()))?;
+    }
+    sync_folder(folder).with_context(|| format!("emptying {}", folder.display()))
+}
+
+/// The next owner's device has another face.
+fn keys(card: &Card) -> Result<()> {
+    let Ok(entries) = fs::read_dir(card.path("etc/ssh")) else { return Ok(()) };
+    for entry in entries {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.starts_with("ssh_host_") {
+            card.remove(&format!("etc/ssh/{name}"))?;
+        }
+    }
+    Ok(())
+}
