@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod args;
+pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -11,6 +12,7 @@ pub mod docker;
 pub mod exit;
 pub mod failpoint;
 pub mod handles;
+pub mod host;
 pub mod http;
 pub mod lock;
 pub mod loops;

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::error::HttpError;
+use crate::claims::Claims;
 use crate::handles::{Command, Handles};
 use crate::ports::{AuditRow, Records, SessionRow};
 use crate::view::View;
@@ -43,6 +44,8 @@ pub struct HttpState {
     pub time_zone: Tz,
     /// Cancelled when the daemon stops: streams end then.
     pub shutdown: CancellationToken,
+    /// Claims that wait for a press of the button on the device.
+    pub claims: Arc<Claims>,
     pub(super) own: Arc<Own>,
 }
 
@@ -88,6 +91,7 @@ impl HttpState {
             now,
             time_zone: Tz::UTC,
             shutdown,
+            claims: Arc::default(),
             own: Arc::new(own),
         }
     }
@@ -96,6 +100,13 @@ impl HttpState {
     #[must_use]
     pub fn in_zone(mut self, time_zone: Tz) -> Self {
         self.time_zone = time_zone;
+        self
+    }
+
+    /// The same with the claims that the button grants.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Arc<Claims>) -> Self {
+        self.claims = claims;
         self
     }
 

@@ -6,6 +6,7 @@
 pub mod board;
 mod check;
 pub mod jobs;
+mod power;
 mod prepare;
 mod tidy;
 mod transact;
@@ -18,6 +19,7 @@ use dockbeacon_core::now::Now;
 use dockbeacon_core::settings::Settings;
 use tokio_util::sync::CancellationToken;
 
+use crate::claims::Claims;
 use crate::docker::{Engine, EngineError};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -63,6 +65,8 @@ pub struct Work {
     pub shutdown: CancellationToken,
     /// Reads the clocks.
     pub clock: fn() -> Now,
+    /// Claims that wait for a press.
+    pub claims: Arc<Claims>,
     /// Told whenever something moves; the watchdog listens.
     pub progress: Option<Progress>,
     /// How long an absent engine is waited for in the middle of an update; `None`: for ever.
@@ -92,6 +96,7 @@ impl Work {
             board,
             shutdown,
             clock,
+            claims: Arc::default(),
             progress: None,
             patience: None,
             link: Arc::default(),

@@ -6,4 +6,5 @@ mod attacks;
 mod bench;
 mod contract;
 mod live;
+mod press;
 mod stream;
