@@ -10,12 +10,12 @@ use anyhow::Context as _;
 use dockbeacon_core::event::{Event, What};
 use dockbeacon_core::settings::HttpSettings;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Loaded;
 use crate::exit::ExitCode;
-use crate::handles::Handles;
+use crate::handles::{Command, Handles};
 use crate::http::tls::Identity;
 use crate::http::{self, HttpState};
 use crate::lock::StateLock;
@@ -26,7 +26,7 @@ use crate::registry::Registry;
 use crate::store::Store;
 use crate::supervisor::{Health, How, Supervisor};
 use crate::systemd::Manager;
-use crate::view::{Mood, SettingView, View};
+use crate::view::{Mood, PanelView, SettingView, View};
 use crate::work::Work;
 use crate::work::board::Board;
 use crate::{clock, failpoint, shutdown, telemetry};
@@ -95,9 +95,14 @@ pub async fn run(
     let (commands, queue) = mpsc::channel(QUEUE);
     let handles =
         Handles { view: view.clone(), events: work.board.events.clone(), commands: commands.clone() };
-    let (lamps, _why) = panel::choose_driver(work.settings.panel.driver);
+    let (edges, button) = panel::Edges::new();
+    let mut front = panel::choose(&work.settings.panel, edges);
+    let _button = front.take_button();
+    if front.has_button() {
+        work.claims.have_button();
+    }
     let fixed =
-        Fixed { settings: settings_view(&loaded), driver: lamps.driver(), started: clock::now().civil };
+        Fixed { settings: settings_view(&loaded), panel: panel_fixed(&front), started: clock::now().civil };
 
     // From the beginning, or the first events would be missing in the log.
     tokio::spawn(log(work.board.events.subscribe()));
@@ -113,10 +118,12 @@ pub async fn run(
         stop.clone(),
     )
     .in_zone(work.settings.schedule.time_zone)
-    .telling(owner.clone());
+    .telling(owner.clone())
+    .with_claims(Arc::clone(&work.claims));
+    let identity = if http.enabled { identity(state_dir, &work) } else { None };
+    tokio::spawn(forget_by_button(work.claims.resets(), state.clone(), identity.clone()));
     let listeners = bind(&control, http).await?;
     lock.announce(Some(&control)).context("writing the control socket's path into the lock")?;
-    let identity = if http.enabled { identity(state_dir, &work) } else { None };
     let code = http::claim_code_at_start(&work.store, &owner)
         .map_err(|e| anyhow::anyhow!("making the claim code: {e}"))?;
     greet(http, identity.as_ref(), code.as_deref());
@@ -130,12 +137,24 @@ pub async fn run(
     });
     supervisor.spawn("commands", patience(JOB_PATIENCE), |p| loops::commands::run(work.clone(), queue, p));
     supervisor.spawn("schedule", patience(PATIENCE), |p| {
-        loops::schedule::run(work.clone(), commands, ready.clone(), p)
+        loops::schedule::run(work.clone(), commands.clone(), ready.clone(), p)
     });
-    supervisor.spawn("panel", PATIENCE, |p| {
-        let stop = stop.clone();
+    for (lamps, name) in front.lamps.into_iter().zip(["panel", "panel's second lamps"]) {
+        supervisor.spawn(name, PATIENCE, |p| {
+            let (panel_state, stop) = (panel_state.clone(), stop.clone());
+            async move {
+                panel::run(panel_state, lamps, stop, p).await;
+                Ok::<_, String>(())
+            }
+        });
+    }
+    supervisor.spawn("button", PATIENCE, |p| {
+        let (stop, board, by_hand) = (stop.clone(), Arc::clone(&work.board), commands.clone());
+        let claimed = Arc::clone(&work.board);
         async move {
-            panel::run(panel_state, lamps, stop, p).await;
+            let double = move || claimed.state().claimed;
+            let tell = move |sign| heard(&board, &by_hand, sign);
+            panel::button::follow(button, double, tell, stop, p).await;
             Ok::<_, String>(())
         }
     });
@@ -170,6 +189,43 @@ pub async fn run(
     drop(lock);
     tracing::info!("stopped");
     Ok(exit)
+}
+
+/// The panel's part of the snapshot that stays the same.
+fn panel_fixed(front: &panel::Chosen) -> PanelView {
+    PanelView {
+        driver: front.driver.to_owned(),
+        why: front.why.clone(),
+        button: front.button.clone(),
+        problems: front.problems.clone(),
+        ..PanelView::default()
+    }
+}
+
+/// What the button said goes to the lamps and to the loop that acts.
+fn heard(board: &Board, commands: &mpsc::Sender<Command>, sign: panel::Sign) {
+    match sign {
+        panel::Sign::Held(feedback) => {
+            board.state().held = feedback;
+            board.changed.notify_one();
+        }
+        panel::Sign::Made(gesture) => {
+            let (reply, _) = oneshot::channel();
+            if commands.try_send(Command::ByHand(gesture, reply)).is_err() {
+                tracing::error!(?gesture, "the button was not heard: too much is waiting to be done");
+            }
+        }
+    }
+}
+
+/// The button forgets the owner; the console then shows the code for the next one.
+async fn forget_by_button(mut resets: watch::Receiver<u64>, state: HttpState, identity: Option<Identity>) {
+    while resets.changed().await.is_ok() {
+        match http::forget_owner_by_button(&state).await {
+            Ok(code) => greet(&state.settings, identity.as_ref(), Some(&code)),
+            Err(why) => tracing::error!(why, "the password could not be reset by the button"),
+        }
+    }
 }
 
 struct Listeners {

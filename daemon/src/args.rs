@@ -70,6 +70,15 @@ pub enum Cmd {
     Status,
     /// Forget the password and all API tokens; prints the code with which the device is claimed anew
     ResetPassword,
+    /// Hand back lamps that a dead daemon left lit; the service's unit runs this when the daemon ends
+    #[command(hide = true)]
+    PanelRelease,
+    /// Switch off, restart, or restart the engine, as the daemon asked for in this folder; for a unit of root's
+    #[command(hide = true)]
+    Host {
+        /// The daemon's runtime folder
+        folder: PathBuf,
+    },
     /// The settings in force, each with its origin
     Config(ConfigArgs),
     /// Make a device of a card that was flashed with the image; its units run it at every start

@@ -49,6 +49,8 @@ pub enum Command {
     Resume(Actor, Reply<Summary>),
     /// The virtual button.
     Press(Actor, Gesture, Reply<Summary>),
+    /// The button on the device.
+    ByHand(Gesture, Reply<Summary>),
     /// Fast lamps for 15 seconds.
     Identify(Actor, Reply<Summary>),
     /// Something that happened on the HTTP side (claimed, logged in), to be kept and told like any other event.

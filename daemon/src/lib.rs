@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod args;
+pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod exit;
 pub mod failpoint;
 pub mod firstboot;
 pub mod handles;
+pub mod host;
 pub mod http;
 pub mod lock;
 pub mod loops;

@@ -261,6 +261,15 @@ pub struct EventView {
 pub struct PanelView {
     /// The driver that moves real lamps: `rppal`, `gpio`, `led`, `virtual`.
     pub driver: String,
+    /// Why that one, and why not those before it.
+    #[serde(default)]
+    pub why: String,
+    /// Where the real button is; empty without one.
+    #[serde(default)]
+    pub button: String,
+    /// What is wrong with lamps or button, and what to do.
+    #[serde(default)]
+    pub problems: Vec<String>,
     /// The state's name, `all-well` and so on.
     pub state: String,
     /// The state in words.

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use dockbeacon::clock;
-use dockbeacon::panel::{Lamps, Null, PanelState, VirtualPanel, panel_view, run};
+use dockbeacon::panel::{Edges, Lamps, Null, PanelState, Sign, VirtualPanel, panel_view, run};
 use dockbeacon::shutdown::CancellationToken;
 use dockbeacon::supervisor::Progress;
-use dockbeacon_core::panel::{ButtonFacts, Lamp, Levels, State};
-use tokio::sync::watch;
+use dockbeacon_core::panel::{ButtonFacts, Feedback, Gesture, Lamp, Levels, State};
+use tokio::sync::{mpsc, watch};
 
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -80,4 +80,73 @@ fn the_page_draws_the_same_rhythm_as_the_lamps() {
     assert_eq!(beats, [(1.0, 80), (0.0, 2_920)]);
     assert_eq!(view.press, "looks for updates now");
     assert_eq!(view.double_press, "pauses automatic updates for 24 hours");
+}
+
+/// Follows a button whose edges the test makes.
+fn button(double: bool) -> (Edges, mpsc::UnboundedReceiver<Sign>, CancellationToken) {
+    let (edges, seen) = Edges::new();
+    let (out, signs) = mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let tell = move |sign| assert!(out.send(sign).is_ok());
+    tokio::spawn(dockbeacon::panel::button::follow(
+        seen,
+        move || double,
+        tell,
+        stop.clone(),
+        Progress::unwatched(),
+    ));
+    (edges, signs, stop)
+}
+
+async fn next(signs: &mut mpsc::UnboundedReceiver<Sign>) -> Sign {
+    tokio::time::timeout(DEADLINE, signs.recv()).await.expect("the button says something").unwrap()
+}
+
+/// Time is what the button is about, so these edges are so long apart.
+async fn after(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
+#[tokio::test]
+async fn edges_become_gestures() {
+    let (edges, mut signs, stop) = button(true);
+    edges.first(false);
+    edges.changed(true);
+    after(100).await;
+    edges.changed(false);
+    assert_eq!(next(&mut signs).await, Sign::Held(Some(Feedback::Pressed)));
+    assert_eq!(next(&mut signs).await, Sign::Held(None));
+    assert_eq!(next(&mut signs).await, Sign::Made(Gesture::Press));
+    for pressed in [true, false, true, false] {
+        edges.changed(pressed);
+        after(60).await;
+    }
+    let mut made = Vec::new();
+    while made.is_empty() {
+        if let Sign::Made(gesture) = next(&mut signs).await {
+            made.push(gesture);
+        }
+    }
+    assert_eq!(made, [Gesture::DoublePress]);
+    stop.cancel();
+}
+
+#[tokio::test]
+async fn a_hold_is_told_at_its_threshold_and_one_from_before_the_start_is_not() {
+    let (edges, mut signs, stop) = button(false);
+    edges.first(true);
+    after(100).await;
+    edges.changed(false);
+    after(100).await;
+    edges.changed(true);
+    assert_eq!(
+        next(&mut signs).await,
+        Sign::Held(Some(Feedback::Pressed)),
+        "only what came after the release"
+    );
+    assert_eq!(next(&mut signs).await, Sign::Held(Some(Feedback::ShutDown)));
+    edges.changed(false);
+    let rest = [next(&mut signs).await, next(&mut signs).await];
+    assert!(rest.contains(&Sign::Made(Gesture::Hold3)) && rest.contains(&Sign::Held(None)), "{rest:?}");
+    stop.cancel();
 }

@@ -29,7 +29,7 @@ fn the_unit_has_no_mistakes() {
     let dir = tempfile::tempdir().unwrap();
     // The program is not installed where tests run; everything else is judged as it is.
     let copy = dir.path().join("dockbeacon.service");
-    std::fs::write(&copy, unit.replace("/usr/bin/dockbeacon run", "/bin/true run")).unwrap();
+    std::fs::write(&copy, unit.replace("/usr/bin/dockbeacon ", "/bin/true ")).unwrap();
     let Some(output) = analyze(&["--man=no", "verify"], &copy) else { return };
     let about_us: Vec<String> =
         text(&output).lines().filter(|line| line.contains("dockbeacon")).map(str::to_owned).collect();
@@ -97,4 +97,22 @@ fn users_and_groups_of_the_unit_are_declared() {
     for group in value("SupplementaryGroups=").split(' ') {
         assert!(declares("g", group), "{group}");
     }
+}
+
+#[test]
+fn what_root_does_for_the_daemon_is_sandboxed_and_without_mistakes() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["dockbeacon-host.service", "dockbeacon-host.path"] {
+        let unit = std::fs::read_to_string(folder().join(name)).unwrap();
+        std::fs::write(dir.path().join(name), unit.replace("/usr/bin/dockbeacon ", "/bin/true ")).unwrap();
+    }
+    let Some(output) = analyze(&["--man=no", "verify"], &dir.path().join("dockbeacon-host.path")) else {
+        return;
+    };
+    let about_us: Vec<String> =
+        text(&output).lines().filter(|line| line.contains("dockbeacon")).map(str::to_owned).collect();
+    assert!(about_us.is_empty(), "{about_us:#?}");
+    let unit = folder().join("dockbeacon-host.service");
+    let Some(output) = analyze(&["security", "--offline=true", "--threshold=20"], &unit) else { return };
+    assert!(output.status.success(), "{}", text(&output));
 }

@@ -106,11 +106,22 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
         Cmd::Status => {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             let (status, containers) = way.status().await?;
+            let panel = way.panel().await?;
             print(&if cli.json {
-                pretty(&json!({ "status": status, "containers": containers }))
+                pretty(&json!({ "status": status, "containers": containers, "panel": panel }))
             } else {
-                show::status(&status, &containers)
+                let panel = panel.as_ref().map(show::panel).unwrap_or_default();
+                show::status(&status, &panel, &containers)
             })
+        }
+        Cmd::PanelRelease => {
+            let loaded = load(cli, &[])?;
+            let said = crate::panel::release(&loaded.settings.panel);
+            print(&said.iter().map(|line| format!("{line}\n")).collect::<String>())
+        }
+        Cmd::Host { folder } => {
+            let done = crate::host::carry_out(folder).await.map_err(Failure::Other)?;
+            print(&done.iter().map(|verb| format!("{verb}\n")).collect::<String>())
         }
     }
 }

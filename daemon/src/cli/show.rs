@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::pretty;
 use crate::config::Loaded;
-use crate::view::{ContainerView, PlanView, Status};
+use crate::view::{ContainerView, PanelView, PlanView, Status};
 
 /// `config`.
 pub fn config(loaded: &Loaded, as_json: bool) -> String {
@@ -60,8 +60,20 @@ pub fn plan(plan: &PlanView) -> String {
     text
 }
 
+/// The panel's lines of `status`.
+pub fn panel(panel: &PanelView) -> String {
+    let mut text = format!("front panel: {}; lamps by {} ({})\n", panel.words, panel.driver, panel.why);
+    if !panel.button.is_empty() {
+        let _ = writeln!(text, "button: {}; a press {}", panel.button, panel.press);
+    }
+    for problem in &panel.problems {
+        let _ = writeln!(text, "note: {problem}");
+    }
+    text
+}
+
 /// `status`.
-pub fn status(status: &Status, containers: &[ContainerView]) -> String {
+pub fn status(status: &Status, more: &str, containers: &[ContainerView]) -> String {
     let mut text = format!("{}\n", status.sentence);
     for notice in &status.notices {
         let _ = writeln!(text, "note: {notice}");
@@ -77,6 +89,7 @@ pub fn status(status: &Status, containers: &[ContainerView]) -> String {
     if let Some(until) = status.paused_until {
         let _ = writeln!(text, "automatic updates are paused until {}", until.format("%Y-%m-%d %H:%M UTC"));
     }
+    text.push_str(more);
     if containers.is_empty() {
         return text;
     }

@@ -19,7 +19,7 @@ use crate::exit::ExitCode;
 use crate::handles::{Summary, UpdateRequest};
 use crate::lock::{self, LockError, StateLock};
 use crate::ports::{AuditRow, Records as _};
-use crate::view::{ContainerView, PlanView, Status};
+use crate::view::{ContainerView, PanelView, PlanView, Status};
 use crate::work::jobs::JobError;
 use crate::work::{self, Work, view};
 use crate::{app, shutdown, telemetry};
@@ -213,6 +213,14 @@ impl Way {
                 "no daemon runs on this state folder; this is a single look".clone_into(&mut status.schedule);
                 Ok((status, containers))
             }
+        }
+    }
+
+    /// The front panel, where a daemon runs that has one.
+    pub async fn panel(&self) -> Result<Option<PanelView>, Failure> {
+        match self {
+            Self::Daemon(client) => Ok(Some(client.get("/api/v1/panel").await?)),
+            Self::Here(..) => Ok(None),
         }
     }
 

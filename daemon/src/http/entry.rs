@@ -11,7 +11,8 @@ use super::caller::{By, Caller, SESSION_COOKIE};
 use super::error::HttpError;
 use super::secrets;
 use super::state::{Door, HttpState};
-use crate::ports::SessionRow;
+use crate::claims::Pressed;
+use crate::ports::{AuditRow, SessionRow};
 
 /// A session just made.
 pub(super) struct Entered {
@@ -46,12 +47,69 @@ pub(super) async fn claim(
         state.audit(caller, "claim: refused, wrong code".to_owned());
         return Err(HttpError::WrongCode);
     }
+    let entered = own(state, caller, password, "claim: done").await?;
+    state.try_succeeded(Door::Claim, caller);
+    Ok(entered)
+}
+
+/// Takes ownership by a press of the button on the device: waits for it, as long as the claim's window is open.
+pub(super) async fn claim_by_press(
+    state: &HttpState,
+    caller: &Caller,
+    password: String,
+) -> Result<Entered, HttpError> {
+    if !caller.channel.is_private() {
+        return Err(HttpError::Plain);
+    }
+    check_password(&password).map_err(|error| HttpError::Invalid(error.to_string()))?;
+    if state.claimed()? {
+        return Err(HttpError::Claimed);
+    }
+    if !state.claims.button() {
+        return Err(HttpError::Conflict(
+            "this device has no button that could prove that you are there; enter the claim code".to_owned(),
+        ));
+    }
+    let Some(claim) = state.claims.open() else { return Err(several()) };
+    state.audit(caller, "claim: waits for the button".to_owned());
+    let pressed = tokio::select! {
+        pressed = claim.wait() => pressed,
+        () = state.shutdown.cancelled() => return Err(HttpError::Unavailable("the daemon is stopping".to_owned())),
+    };
+    match pressed {
+        Pressed::Granted => {}
+        Pressed::Several => {
+            state.audit(caller, "claim: refused, several were open".to_owned());
+            return Err(several());
+        }
+        Pressed::Nobody => {
+            state.audit(caller, "claim: nobody pressed the button".to_owned());
+            return Err(HttpError::Conflict(
+                "nobody pressed the button within two minutes; try again, or enter the claim code".to_owned(),
+            ));
+        }
+    }
+    let _permit = hashing(state).await?;
+    if state.claimed()? {
+        return Err(HttpError::Claimed);
+    }
+    own(state, caller, password, "claim: done, by the button").await
+}
+
+fn several() -> HttpError {
+    HttpError::Conflict(
+        "several people claim this device at this moment, so the button grants it to none; enter the claim code"
+            .to_owned(),
+    )
+}
+
+/// The owner from now on. Whoever calls holds the hashing permit.
+async fn own(state: &HttpState, caller: &Caller, password: String, what: &str) -> Result<Entered, HttpError> {
     let phc = secrets::hash_password(password).await?;
     state.records.set_password(Some(&phc))?;
     state.records.set_claim_code(None)?;
     state.tell_owner(None);
-    state.try_succeeded(Door::Claim, caller);
-    state.audit(caller, "claim: done".to_owned());
+    state.audit(caller, what.to_owned());
     state.happened(What::Claimed);
     open(state, caller)
 }
@@ -94,6 +152,20 @@ pub(super) async fn forget_owner(state: &HttpState, caller: &Caller) -> Result<S
     let _permit = hashing(state).await?;
     state.records.set_password(None)?;
     state.audit(caller, "reset-password: done".to_owned());
+    let code = secrets::new_claim_code(state.records.as_ref())?
+        .ok_or_else(|| HttpError::Unavailable("somebody claimed the device meanwhile".to_owned()))?;
+    state.tell_owner(Some(&code));
+    Ok(code)
+}
+
+/// The same at the button of the device.
+pub(super) async fn forget_owner_by_button(state: &HttpState) -> Result<String, HttpError> {
+    let _permit = hashing(state).await?;
+    state.records.set_password(None)?;
+    let what = "reset-password: done".to_owned();
+    let row =
+        AuditRow { at: (state.now)().civil, who: "button".to_owned(), from: "the device".to_owned(), what };
+    state.records.audit(&row)?;
     let code = secrets::new_claim_code(state.records.as_ref())?
         .ok_or_else(|| HttpError::Unavailable("somebody claimed the device meanwhile".to_owned()))?;
     state.tell_owner(Some(&code));

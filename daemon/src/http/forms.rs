@@ -134,7 +134,9 @@ async fn enter(
     fields: &Fields,
 ) -> Result<Response, HttpError> {
     let password = fields.one("password").unwrap_or_default().to_owned();
-    let entered = if action == "claim" {
+    let entered = if action == "claim" && fields.one("way") == Some("press") {
+        entry::claim_by_press(state, caller, password).await?
+    } else if action == "claim" {
         entry::claim(state, caller, fields.one("code").unwrap_or_default(), password).await?
     } else {
         entry::login(state, caller, password).await?

@@ -34,6 +34,14 @@ pub use state::{Clock, HttpState};
 
 use error::HttpError;
 
+/// Forgets the owner because the button on the device says so; gives the code for the next one.
+///
+/// # Errors
+/// In words.
+pub async fn forget_owner_by_button(state: &HttpState) -> Result<String, String> {
+    entry::forget_owner_by_button(state).await.map_err(|error| error.to_string())
+}
+
 /// The largest body that is read.
 const BODY_LIMIT: usize = 64 * 1024;
 

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::caller::Caller;
 use super::error::HttpError;
+use crate::claims::Claims;
 use crate::handles::{Command, Handles};
 use crate::owner::Owner;
 use crate::ports::{AuditRow, Records, SessionRow};
@@ -46,6 +47,8 @@ pub struct HttpState {
     pub owner: Option<Owner>,
     /// Cancelled when the daemon stops: streams end then.
     pub shutdown: CancellationToken,
+    /// Claims that wait for a press of the button on the device.
+    pub claims: Arc<Claims>,
     pub(super) own: Arc<Own>,
 }
 
@@ -92,6 +95,7 @@ impl HttpState {
             time_zone: Tz::UTC,
             owner: None,
             shutdown,
+            claims: Arc::default(),
             own: Arc::new(own),
         }
     }
@@ -115,6 +119,13 @@ impl HttpState {
         if let Some(owner) = &self.owner {
             super::secrets::tell_owner(owner, code);
         }
+    }
+
+    /// The same with the claims that the button grants.
+    #[must_use]
+    pub fn with_claims(mut self, claims: Arc<Claims>) -> Self {
+        self.claims = claims;
+        self
     }
 
     /// The latest snapshot.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockbeacon_core::event::What;
-use dockbeacon_core::panel::{Gesture, Meaning, meaning};
+use dockbeacon_core::panel::{ButtonFacts, Gesture, Meaning, meaning};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 
@@ -20,6 +20,8 @@ use crate::work::{Interrupted, Work};
 
 /// How long an identify request shows.
 const IDENTIFY: Duration = Duration::from_secs(15);
+/// A safe shutdown waits so long for an update that is under way.
+const SHUT_DOWN_WAITS: Duration = Duration::from_secs(60);
 /// What a double press asks for.
 const PRESS_PAUSE: Duration = Duration::from_secs(24 * 3600);
 
@@ -46,6 +48,7 @@ pub async fn run(
                 Err(error) => tracing::error!(%error, "an interrupted update could not be ended"),
             }
             drop(turn);
+            queue.work.start_again().await;
         });
     }
     loop {
@@ -124,7 +127,12 @@ impl Queue {
                 jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Press(actor, gesture, reply) => {
-                let answer = self.press(&actor, gesture, jobs);
+                let answer = self.press(&actor, gesture, false, jobs);
+                jobs.spawn(async move { queue.answer(reply, answer).await });
+            }
+            Command::ByHand(gesture, reply) => {
+                let actor = Actor { way: "button".to_owned(), who: "on the device".to_owned() };
+                let answer = self.press(&actor, gesture, true, jobs);
                 jobs.spawn(async move { queue.answer(reply, answer).await });
             }
             Command::Happened(what) => self.work.board.tell(what),
@@ -204,8 +212,23 @@ impl Queue {
         Ok(said(&message))
     }
 
-    fn press(&self, actor: &Actor, gesture: Gesture, jobs: &mut JoinSet<()>) -> Result<Summary, Refusal> {
-        let facts = button_facts(&self.work, &self.work.settings);
+    /// Waits for an update that is under way, within reason: what is in the middle is mended at the next start.
+    async fn shut_down(&self) {
+        let _turn = tokio::time::timeout(SHUT_DOWN_WAITS, self.turn.lock()).await;
+        if let Err(why) = self.work.shut_down().await {
+            tracing::error!(why, "the safe shutdown did not take place");
+            self.work.board.tell(What::Gesture { gesture: "hold3".to_owned(), did: why });
+        }
+    }
+
+    fn press(
+        &self,
+        actor: &Actor,
+        gesture: Gesture,
+        by_hand: bool,
+        jobs: &mut JoinSet<()>,
+    ) -> Result<Summary, Refusal> {
+        let facts = ButtonFacts { by_hand, ..button_facts(&self.work, &self.work.settings) };
         let meant = meaning(gesture, &facts);
         let done = match &meant {
             Meaning::Approve { fingerprint } => self.approve(actor, &[], Some(fingerprint), jobs),
@@ -220,6 +243,27 @@ impl Queue {
             }
             Meaning::Pause => self.work.pause(actor, PRESS_PAUSE).map_err(refusal),
             Meaning::Resume => self.work.resume(actor).map_err(refusal),
+            Meaning::ShutDown if by_hand => {
+                let queue = self.clone();
+                jobs.spawn(async move { queue.shut_down().await });
+                Ok(said("shutting down safely"))
+            }
+            Meaning::Reset if by_hand => {
+                self.work.claims.ask_reset();
+                Ok(said("the password and all tokens are forgotten; the console shows the new claim code"))
+            }
+            Meaning::GrantClaim if by_hand => {
+                let granted = self.work.claims.press();
+                Ok(said(if granted {
+                    "granted the claim on the page"
+                } else {
+                    "the claim on the page was gone"
+                }))
+            }
+            Meaning::SeveralClaims if by_hand => {
+                self.work.claims.press();
+                Ok(said("granted none of several claims; the page asks for the claim code"))
+            }
             Meaning::ShutDown | Meaning::Reset => {
                 Err(Refusal::Conflict("that needs the button on the device itself".to_owned()))
             }

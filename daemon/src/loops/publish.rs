@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::firstboot;
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
-use crate::view::{SettingView, Status, View};
+use crate::view::{PanelView, SettingView, Status, View};
 use crate::work::{Work, view};
 
 /// At most this many snapshots a second, whatever happens.
@@ -33,8 +33,8 @@ const FIRST_BOOT: Duration = Duration::from_secs(1);
 pub struct Fixed {
     /// The settings as the page lists them.
     pub settings: Vec<SettingView>,
-    /// The panel's driver.
-    pub driver: &'static str,
+    /// The panel's driver, why, and the button.
+    pub panel: PanelView,
     /// When the process started.
     pub started: chrono::DateTime<chrono::Utc>,
 }
@@ -105,7 +105,12 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     let civil_since = chrono::TimeDelta::from_std(age).ok().and_then(|age| now.civil.checked_sub_signed(age));
     let button = button_facts(work, &work.settings);
     View {
-        panel: panel_view(shown, &button, civil_since, fixed.driver),
+        panel: PanelView {
+            why: fixed.panel.why.clone(),
+            button: fixed.panel.button.clone(),
+            problems: fixed.panel.problems.clone(),
+            ..panel_view(shown, &button, civil_since, &fixed.panel.driver)
+        },
         events: view::events(work),
         settings: fixed.settings.clone(),
         status,
@@ -131,6 +136,7 @@ fn panel_facts(work: &Work, status: &Status, updates: &[crate::view::UpdateView]
     PanelFacts {
         asleep: state.inventory.is_none() && state.engine.error.is_none(),
         identify: state.identify_until.is_some_and(|until| now.monotonic < until),
+        held: state.held,
         claimed: state.claimed,
         fault: state.engine.error.is_some() || status.unwell > 0,
         working: updates.iter().any(|u| u.outcome == "running"),
@@ -158,7 +164,7 @@ pub fn button_facts(work: &Work, _settings: &Settings) -> ButtonFacts {
     ButtonFacts {
         by_hand: false,
         claimed: state.claimed,
-        open_claims: 0,
+        open_claims: work.claims.count(),
         waiting: fingerprint,
         shown,
         paused: state.paused_until.is_some_and(|until| until > now.civil),

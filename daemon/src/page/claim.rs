@@ -23,6 +23,7 @@ pub(super) fn claim(scene: &Scene<'_>) -> Markup {
                 p { a class="button main" href="/login" { (words::LOGIN) } }
             } @else {
                 p { (words::CLAIM_LEAD) }
+                @if !scene.view.panel.button.is_empty() { (by_press(scene)) }
                 form method="post" action="/actions/claim" data-act data-leave="/" {
                     (hidden(scene))
                     label for="code" { (words::CODE) }
@@ -41,6 +42,22 @@ pub(super) fn claim(scene: &Scene<'_>) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// The form that is answered when the button on the device is pressed.
+fn by_press(scene: &Scene<'_>) -> Markup {
+    html! {
+        form method="post" action="/actions/claim" data-act data-leave="/" {
+            (hidden(scene))
+            input type="hidden" name="way" value="press";
+            label for="press-password" { (words::NEW_PASSWORD) }
+            input id="press-password" name="password" type="password" required minlength="10" autocomplete="new-password"
+                aria-describedby="press-help";
+            p id="press-help" class="help" { (words::NEW_PASSWORD_HELP) " " (words::CLAIM_PRESS_HELP) }
+            button class="button main" type="submit" data-busy=(words::CLAIM_PRESS_BUSY) { span class="label" { (words::CLAIM_PRESS) } }
+        }
+        p class="help" { (words::CLAIM_OR) }
     }
 }
 

@@ -44,7 +44,10 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                         dt { "Name" } dd { (or_unknown(&status.host_name)) }
                         dt { (words::NAME) } dd { (or_unknown(&status.version))
                             @if let Some(at) = status.started { ", started " (ago(scene, at)) } }
-                        dt { "Lamps" } dd { (driver) }
+                        dt { "Lamps" } dd { (driver)
+                            @if !scene.view.panel.why.is_empty() { p class="why" { (prose(&words::sentence(&scene.view.panel.why))) } }
+                            @for problem in &scene.view.panel.problems { p class="why fault" { (prose(&words::sentence(problem))) } } }
+                        dt { "Button" } dd { (if scene.view.panel.button.is_empty() { "none" } else { &scene.view.panel.button }) }
                     }
                 }
                 section aria-labelledby="time" {

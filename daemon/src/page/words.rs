@@ -222,6 +222,14 @@ pub const NEW_PASSWORD: &str = "New password";
 pub const NEW_PASSWORD_HELP: &str =
     "At least 10 characters. A few words that only you would put together are best.";
 /// Do it.
+pub const CLAIM_PRESS: &str = "Claim with the button";
+/// While the press is waited for.
+pub const CLAIM_PRESS_BUSY: &str = "Press the button on the device now…";
+/// What the button does.
+pub const CLAIM_PRESS_HELP: &str = "Then press the button on the device within two minutes: that shows that you are there, and no code is needed.";
+/// Between the two ways.
+pub const CLAIM_OR: &str = "Or with the claim code:";
+/// The button of the form with the code.
 pub const CLAIM_DO: &str = "Claim this device";
 /// Under way.
 pub const CLAIM_BUSY: &str = "Claiming…";

@@ -2,7 +2,13 @@
 //!
 //! Owns the choice of a driver and the timing of edges. Must never choose what is shown: the state is given to it.
 
+pub mod button;
+mod choose;
+pub mod evdev;
+pub mod gpio;
+pub mod led;
 mod null;
+pub mod rppal;
 mod virtual_panel;
 
 use std::time::Duration;
@@ -11,7 +17,6 @@ use chrono::{DateTime, Utc};
 use dockbeacon_core::panel::{
     ButtonFacts, Gesture, LampSet, Levels, State, beats, levels, meaning, next_change,
 };
-use dockbeacon_core::settings::PanelDriver;
 use tokio::sync::watch;
 
 use crate::clock;
@@ -19,6 +24,8 @@ use crate::shutdown::CancellationToken;
 use crate::supervisor::Progress;
 use crate::view::{BeatView, LampView, PanelView};
 
+pub use button::{Edges, Sign};
+pub use choose::{Chosen, choose, release};
 pub use null::Null;
 pub use virtual_panel::VirtualPanel;
 
@@ -59,18 +66,6 @@ pub struct PanelState {
     pub state: State,
     /// When it began.
     pub since: Duration,
-}
-
-/// The driver for those settings, and why it was chosen. The virtual panel on the page is there in any case; the drivers
-/// for real lines come with the SD card image.
-#[must_use]
-pub fn choose_driver(wanted: PanelDriver) -> (Box<dyn Lamps>, &'static str) {
-    let (lamps, why): (Box<dyn Lamps>, _) = match wanted {
-        PanelDriver::Virtual => (Box::new(VirtualPanel::new()), "panel.driver is virtual"),
-        PanelDriver::Auto => (Box::new(VirtualPanel::new()), "no lamps that this build can drive"),
-    };
-    tracing::info!(driver = lamps.driver(), reason = why, "front panel");
-    (lamps, why)
 }
 
 /// Moves the lamps as the state says, until `stop`; then hands them back. A driver that refuses is told of once, and tried
@@ -136,5 +131,6 @@ pub fn panel_view(
         press: meaning(Gesture::Press, facts).words().to_owned(),
         double_press: meaning(Gesture::DoublePress, facts).words().to_owned(),
         since,
+        ..PanelView::default()
     }
 }

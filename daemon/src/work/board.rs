@@ -57,6 +57,8 @@ pub struct State {
     pub paused_until: Option<DateTime<Utc>>,
     /// Lamps are fast until then (monotonic).
     pub identify_until: Option<Duration>,
+    /// What the lamps say to the person at the button.
+    pub held: Option<dockbeacon_core::panel::Feedback>,
     /// Services that were lost in an update and have not been well since.
     pub lost: BTreeMap<String, Lost>,
     /// How the last try of a container and digest failed with its service as it was, and in which transaction.

@@ -7,6 +7,7 @@ pub mod board;
 mod check;
 pub mod jobs;
 mod lost;
+mod power;
 mod prepare;
 mod tidy;
 mod transact;
@@ -19,6 +20,7 @@ use dockbeacon_core::now::Now;
 use dockbeacon_core::settings::Settings;
 use tokio_util::sync::CancellationToken;
 
+use crate::claims::Claims;
 use crate::docker::{Engine, EngineError};
 use crate::registry::Registry;
 use crate::store::Store;
@@ -64,6 +66,8 @@ pub struct Work {
     pub shutdown: CancellationToken,
     /// Reads the clocks.
     pub clock: fn() -> Now,
+    /// Claims that wait for a press.
+    pub claims: Arc<Claims>,
     /// Told whenever something moves; the watchdog listens.
     pub progress: Option<Progress>,
     /// How long an absent engine is waited for in the middle of an update; `None`: for ever.
@@ -93,6 +97,7 @@ impl Work {
             board,
             shutdown,
             clock,
+            claims: Arc::default(),
             progress: None,
             patience: None,
             link: Arc::default(),

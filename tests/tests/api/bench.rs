@@ -154,7 +154,7 @@ impl Bench {
                     Command::Resume(actor, reply) => ("resume", actor, reply),
                     Command::Press(actor, _, reply) => ("press", actor, reply),
                     Command::Identify(actor, reply) => ("identify", actor, reply),
-                    Command::Happened(_) => continue,
+                    Command::ByHand(_, _) | Command::Happened(_) => continue,
                 };
                 let _ = reply.send(answer(name, &actor));
             }

@@ -6,5 +6,6 @@ mod attacks;
 mod bench;
 mod contract;
 mod live;
+mod press;
 mod stream;
 mod tls;

@@ -6,6 +6,7 @@ mod ids;
 mod image_ref;
 mod inventory;
 mod labels;
+mod order;
 
 pub use ids::{ContainerId, ContainerName, Digest, HostId, IdError, ImageId, TxId};
 pub use image_ref::{ImageRef, ImageRefError};
@@ -13,3 +14,4 @@ pub use inventory::{
     Container, ContainerState, EngineInfo, Health, Image, Inventory, Join, JoinKind, Platform,
 };
 pub use labels::{Labels, compose};
+pub use order::stop_order;

@@ -2,7 +2,9 @@
 //!
 //! Owns the table of states, the patterns and the gestures as pure functions. Must never touch a line or a clock.
 
+pub mod drivers;
 pub mod gesture;
+pub mod line;
 pub mod meaning;
 pub mod pattern;
 mod state;
@@ -10,6 +12,7 @@ mod state;
 use serde::{Deserialize, Serialize};
 
 pub use gesture::{Feedback, Recogniser};
+pub use line::LineName;
 pub use meaning::{ButtonFacts, Meaning, SEEN_AFTER, ShownPlan, meaning};
 pub use pattern::{Beat, Lamp, LampSet, Level, Levels, beats, levels, next_change};
 pub use state::{PanelFacts, State, choose};

@@ -13,6 +13,8 @@ pub mod watchtower;
 
 use std::time::Duration;
 
+use crate::panel::LineName;
+
 pub use explain::{Explained, explain, sample};
 pub use merge::{
     Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge,
@@ -35,6 +37,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// The front panel.
     pub panel: PanelSettings,
+    /// The device under it all.
+    pub device: DeviceSettings,
     /// What is logged.
     pub log: LogSettings,
     /// Do one update run, then exit; `WATCHTOWER_RUN_ONCE`.
@@ -169,8 +173,31 @@ pub enum PanelDriver {
     /// The first that works.
     #[default]
     Auto,
+    /// The registers of Raspberry Pi OS's `/dev/gpiomem`.
+    Rppal,
+    /// The kernel's GPIO character device.
+    Gpio,
+    /// The kernel's LEDs.
+    Led,
     /// None but the one on the page.
     Virtual,
+}
+
+impl PanelDriver {
+    /// All of them, as they are tried.
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Rppal, Self::Gpio, Self::Led, Self::Virtual];
+
+    /// The word that the setting has.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Rppal => "rppal",
+            Self::Gpio => "gpio",
+            Self::Led => "led",
+            Self::Virtual => "virtual",
+        }
+    }
 }
 
 /// `panel.*`
@@ -178,8 +205,39 @@ pub enum PanelDriver {
 pub struct PanelSettings {
     /// Which driver moves the lamps.
     pub driver: PanelDriver,
+    /// The line of the lamp `health`; without it the panel has no lines of its own.
+    pub health: Option<LineName>,
+    /// The line of the lamp `update`.
+    pub update: Option<LineName>,
+    /// The line of the lamp `fault`.
+    pub fault: Option<LineName>,
+    /// A lamp is lit while its line is low.
+    pub lamps_active_low: bool,
+    /// The line of the button.
+    pub button: Option<LineName>,
+    /// The button is pressed while its line is low.
+    pub button_active_low: bool,
+    /// The board's own LED that speaks the language of one lamp.
+    pub led: Option<String>,
+    /// In percent, for lamps that know anything between on and off.
+    pub brightness: u8,
     /// When the lamps are lit.
     pub lamps: crate::panel::LampHours,
+}
+
+/// `device.*`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceSettings {
+    /// An engine that stays away is restarted, and in the end the device.
+    pub ladder: bool,
+    /// How long the engine may be away before that.
+    pub engine_patience: Duration,
+    /// How often a day the device may be restarted for it.
+    pub reboots_per_day: u32,
+    /// Less free space than this is a fault, in megabytes.
+    pub min_free: u32,
+    /// From this temperature on it is too hot, in degrees Celsius.
+    pub max_temperature: u32,
 }
 
 /// `log.*`

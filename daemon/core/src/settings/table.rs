@@ -136,9 +136,35 @@ pub const KEYS: &[Key] = keys! {
     "http.tls-key" Text "" [] true
         "The PEM file with that certificate's private key.";
     "panel.driver" Driver "auto" [] true
-        "What moves the lamps: auto takes the first that works, virtual only the one on the page.";
+        "What moves the lamps: auto takes the first that works; rppal, gpio or led take that one; virtual only the one on the page.";
+    "panel.health" Line "GPIO17" [] true
+        "The line of the green lamp, or of the only one: its name, or a chip's label and offset such as pinctrl-bcm2711:17; none where nothing is wired.";
+    "panel.update" Line "GPIO27" [] true
+        "The line of the lamp for updates; none where there is only one lamp.";
+    "panel.fault" Line "GPIO22" [] true
+        "The line of the lamp for faults; none where there is only one lamp.";
+    "panel.lamps-active-low" Flag "false" [] true
+        "The lamps are lit while their lines are low.";
+    "panel.button" Line "GPIO26" [] true
+        "The line of the button; none where there is no button.";
+    "panel.button-active-low" Flag "true" [] true
+        "The button is pressed while its line is low, as with a button to ground and a pull-up.";
+    "panel.led" Text "ACT" [] true
+        "The board's own LED, which speaks the language of a single lamp beside or instead of wired ones; none leaves it alone.";
+    "panel.brightness" Percent "100" [] true
+        "Brightness in percent, for lamps that know anything between on and off.";
     "panel.lamps" Lamps "on" [] false
         "When the lamps are lit: on, off, or night 22:00-07:00 to keep them dark in those hours.";
+    "device.ladder" Flag "false" [] true
+        "When the engine stays away: restart its service, then the device, within bounds. The SD card image sets this; a machine with other work should not.";
+    "device.engine-patience" Length "5m" [] true
+        "How long the engine may be away before its service is restarted, and again before the device is.";
+    "device.reboots-per-day" Count "3" [] true
+        "How often in 24 hours the device may be restarted; then it stays up in safe mode, with the page reachable.";
+    "device.min-free" Count "512" [] true
+        "Less free space than so many megabytes where the engine or the daemon keeps its data is a fault.";
+    "device.max-temperature" Count "80" [] true
+        "From so many degrees Celsius on the device is too hot; a Pi slows down at 80.";
     "log.level" Level "info" [same("WATCHTOWER_LOG_LEVEL"), means("WATCHTOWER_DEBUG", "debug"), means("WATCHTOWER_TRACE", "trace")] true
         "What is logged: error, warn, info, debug or trace.";
     "run-once" Flag "false" [same("WATCHTOWER_RUN_ONCE")] true

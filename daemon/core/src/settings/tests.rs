@@ -87,6 +87,8 @@ fn other(kind: Kind) -> &'static str {
         Kind::Level => "trace",
         Kind::Driver => "virtual",
         Kind::Plain => "allow",
+        Kind::Line => "pinctrl-rp1:5",
+        Kind::Percent => "42",
         Kind::Lamps => "night 21:30-06:15",
     }
 }
@@ -126,7 +128,7 @@ fn wrong_values_are_all_told_with_place_and_remedy() {
             ("schedule.time-zone", "Mars/Olympus"),
             ("http.listen", "3625"),
             ("engine.host", "tcp://10.0.0.1:2375"),
-            ("panel.driver", "gpio"),
+            ("panel.driver", "wifi"),
             ("panel.lamps", "night 22-7"),
             ("log.level", "loud"),
         ],
@@ -142,7 +144,7 @@ fn wrong_values_are_all_told_with_place_and_remedy() {
         config.yaml line 7: schedule.time-zone: "Mars/Olympus" is not a known time zone; write a name such as Europe/Berlin, America/New_York or UTC
         config.yaml line 8: http.listen: "3625" is not an address with a port; write address and port, such as 127.0.0.1:3625, [::1]:3625 or 0.0.0.0:3625
         config.yaml line 9: engine.host: "tcp://10.0.0.1:2375" is not a unix socket, and other ways to an engine are not built yet; write a unix socket such as unix:///var/run/docker.sock
-        config.yaml line 10: panel.driver: "gpio" is not a panel driver; write auto or virtual
+        config.yaml line 10: panel.driver: "wifi" is not a panel driver; write auto, rppal, gpio, led or virtual
         config.yaml line 11: panel.lamps: "night 22-7" is not an hour setting of the lamps; write on, off, or hours such as night 22:00-07:00
         config.yaml line 12: log.level: "loud" is not a log level; write error, warn, info, debug or trace
         environment WATCHTOWER_MONITOR_ONLY: "x" is not a truth value; write true or false
@@ -172,7 +174,7 @@ fn unknown_keys_are_refused_with_the_nearest() {
     assert_eq!(
         section,
         [
-            "config.yaml line 1: panel is a section and has no value of its own; write its settings indented below it: driver, lamps"
+            "config.yaml line 1: panel is a section and has no value of its own; write its settings indented below it: driver, health, update, fault, lamps-active-low, button, button-active-low, led, brightness, lamps"
         ]
     );
     let twice = errors(&[("run-once", "true"), ("run-once", "true")], &[]);

@@ -6,11 +6,11 @@
 use super::merge::{Input, Merged, Notice, Origin, SettingErrors, merge};
 use super::value::Value;
 use super::{
-    EngineSettings, HttpSettings, LogSettings, Mode, PanelDriver, PanelSettings, RegistrySettings,
-    ScheduleSettings, Secret, Settings, UpdateSettings, watchtower,
+    DeviceSettings, EngineSettings, HttpSettings, LogSettings, Mode, PanelDriver, PanelSettings,
+    RegistrySettings, ScheduleSettings, Secret, Settings, UpdateSettings, watchtower,
 };
 use crate::auth::Plain;
-use crate::panel::LampHours;
+use crate::panel::{LampHours, LineName};
 use crate::window::Schedule;
 
 /// Settings with everything that there is to say about them.
@@ -48,6 +48,14 @@ macro_rules! pick {
 fn text(merged: &Merged, key: &str) -> Option<String> {
     match merged.slots.get(key).map(|s| &s.value) {
         Some(Value::Text(text)) => Some(text.clone()),
+        _ => None,
+    }
+}
+
+/// A line that is `none` is not wired.
+fn line(merged: &Merged, key: &str) -> Option<LineName> {
+    match merged.slots.get(key).map(|s| &s.value) {
+        Some(Value::Line(line)) => line.clone(),
         _ => None,
     }
 }
@@ -103,7 +111,22 @@ pub fn validate(merged: &Merged) -> (Settings, Vec<Notice>) {
         },
         panel: PanelSettings {
             driver: pick!(merged, "panel.driver", Driver, PanelDriver::Auto),
+            health: line(merged, "panel.health"),
+            update: line(merged, "panel.update"),
+            fault: line(merged, "panel.fault"),
+            lamps_active_low: pick!(merged, "panel.lamps-active-low", Flag, false),
+            button: line(merged, "panel.button"),
+            button_active_low: pick!(merged, "panel.button-active-low", Flag, true),
+            led: text(merged, "panel.led").filter(|led| led != "none"),
+            brightness: u8::try_from(pick!(merged, "panel.brightness", Count, 100)).unwrap_or(100),
             lamps: pick!(merged, "panel.lamps", Lamps, LampHours::On),
+        },
+        device: DeviceSettings {
+            ladder: pick!(merged, "device.ladder", Flag, false),
+            engine_patience: pick!(merged, "device.engine-patience", Length, std::time::Duration::MAX),
+            reboots_per_day: pick!(merged, "device.reboots-per-day", Count, 0),
+            min_free: pick!(merged, "device.min-free", Count, 0),
+            max_temperature: pick!(merged, "device.max-temperature", Count, 80),
         },
         log: LogSettings { level: text(merged, "log.level").unwrap_or_default() },
         run_once: pick!(merged, "run-once", Flag, false),
@@ -133,6 +156,23 @@ fn contradictions(merged: &Merged, settings: &Settings, notices: &mut Vec<Notice
     let mut say = |key: &str, text: &str| {
         notices.push(Notice { place: origin(key).to_string(), text: text.to_owned() });
     };
+    let panel = &settings.panel;
+    let lines = [
+        ("panel.health", &panel.health),
+        ("panel.update", &panel.update),
+        ("panel.fault", &panel.fault),
+        ("panel.button", &panel.button),
+    ];
+    for (at, (key, line)) in lines.iter().enumerate() {
+        if let Some(line) = line
+            && let Some((other, _)) = lines.iter().take(at).find(|(_, other)| other.as_ref() == Some(line))
+        {
+            say(key, &format!("{key} is {line}, which {other} has already; a line does one thing"));
+        }
+    }
+    if panel.health.is_none() && (panel.update.is_some() || panel.fault.is_some()) {
+        say("panel.health", "panel.health is none, so the lamps have no lines; the first lamp is health");
+    }
     let http = &settings.http;
     if http.update_api && http.token.is_none() {
         say(

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::auth::Plain;
 
 use super::{Mode, PanelDriver, Secret, duration};
-use crate::panel::LampHours;
+use crate::panel::{LampHours, LineName};
 use crate::window::Schedule;
 
 /// A value as it was written, before its type is known.
@@ -53,6 +53,10 @@ pub enum Kind {
     Level,
     /// A panel driver.
     Driver,
+    /// A line of the board, or none.
+    Line,
+    /// 1 to 100.
+    Percent,
     /// Hours of the lamps.
     Lamps,
     /// What plain HTTP from other machines gets.
@@ -86,6 +90,8 @@ pub enum Value {
     Listen(SocketAddr),
     /// A panel driver.
     Driver(PanelDriver),
+    /// A line of the board; `None` where nothing is wired.
+    Line(Option<LineName>),
     /// Hours of the lamps.
     Lamps(LampHours),
     /// What plain HTTP from other machines gets.
@@ -118,8 +124,12 @@ impl Kind {
             Self::Listen => "write address and port, such as 127.0.0.1:3625, [::1]:3625 or 0.0.0.0:3625",
             Self::Socket => "write a unix socket such as unix:///var/run/docker.sock",
             Self::Level => "write error, warn, info, debug or trace",
-            Self::Driver => "write auto or virtual",
             Self::Plain => "write explain or allow",
+            Self::Driver => "write auto, rppal, gpio, led or virtual",
+            Self::Line => {
+                "write a line's name such as GPIO17, a chip's label and offset such as pinctrl-bcm2711:17, or none; chips go by label, since their numbers change"
+            }
+            Self::Percent => "write a whole number from 1 to 100",
             Self::Lamps => "write on, off, or hours such as night 22:00-07:00",
         }
     }
@@ -176,10 +186,15 @@ impl Kind {
                 ))),
             },
             Self::Level => level(text).map(|l| Value::Text(l.to_owned())).ok_or_else(wrong),
-            Self::Driver => match text {
-                "auto" => Ok(Value::Driver(PanelDriver::Auto)),
-                "virtual" => Ok(Value::Driver(PanelDriver::Virtual)),
-                _ => Err(wrong()),
+            Self::Driver => {
+                let driver = PanelDriver::ALL.into_iter().find(|driver| driver.word() == text);
+                driver.map(Value::Driver).ok_or_else(wrong)
+            }
+            Self::Line if matches!(text, "none" | "off" | "false") => Ok(Value::Line(None)),
+            Self::Line => LineName::parse(text).map(|line| Value::Line(Some(line))).ok_or_else(wrong),
+            Self::Percent => match text.trim_end_matches('%').trim_end().parse() {
+                Ok(percent @ 1..=100) => Ok(Value::Count(percent)),
+                Ok(_) | Err(_) => Err(wrong()),
             },
             Self::Lamps => lamps(text).map(Value::Lamps).ok_or_else(wrong),
             Self::Plain => match text {
@@ -204,6 +219,8 @@ impl Kind {
             Self::Socket => "a unix socket",
             Self::Level => "a log level",
             Self::Driver => "a panel driver",
+            Self::Line => "a line of the board",
+            Self::Percent => "a percentage",
             Self::Lamps => "an hour setting of the lamps",
             Self::Plain => "a rule for plain HTTP",
         }
@@ -232,10 +249,10 @@ impl Value {
             Self::Mode(mode) => mode.word().to_owned(),
             Self::List(items) => items.join(", "),
             Self::Listen(address) => address.to_string(),
-            Self::Driver(PanelDriver::Auto) => "auto".to_owned(),
-            Self::Driver(PanelDriver::Virtual) => "virtual".to_owned(),
             Self::Plain(Plain::Explain) => "explain".to_owned(),
             Self::Plain(Plain::Allow) => "allow".to_owned(),
+            Self::Driver(driver) => driver.word().to_owned(),
+            Self::Line(line) => line.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string),
             Self::Lamps(LampHours::On) => "on".to_owned(),
             Self::Lamps(LampHours::Off) => "off".to_owned(),
             Self::Lamps(LampHours::Night { from, to }) => {

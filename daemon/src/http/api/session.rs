@@ -44,7 +44,11 @@ pub struct EnteredView {
 #[serde(deny_unknown_fields)]
 pub struct ClaimBody {
     /// As the console shows it; case, spaces and dashes do not matter.
+    #[serde(default)]
     pub code: String,
+    /// True instead of a code: waits up to two minutes for a press of the button on the device.
+    #[serde(default)]
+    pub press: bool,
     /// At least 10 characters.
     #[schema(min_length = 10)]
     pub password: String,
@@ -82,7 +86,12 @@ pub(in super::super) async fn claim(
     caller: Caller,
     Body(body): Body<ClaimBody>,
 ) -> Result<Response, HttpError> {
-    entry::claim(&state, &caller, &body.code, body.password).await.map(|entered| welcome(&entered))
+    let entered = if body.press {
+        entry::claim_by_press(&state, &caller, body.password).await?
+    } else {
+        entry::claim(&state, &caller, &body.code, body.password).await?
+    };
+    Ok(welcome(&entered))
 }
 
 /// Logs in.
