@@ -33,7 +33,7 @@ start=$((root_start_mib * 2048)), size=$((root_mib * 2048)), type=83
 TABLE
 
 fat="$image@@${boot_start_mib}M"
-mkfs.vfat -F 32 -s 4 -n BOOTFS -i "${boot_serial//-/}" --invariant --offset $((boot_start_mib * 2048)) \
+mkfs.vfat -F 32 -s 4 -n BOOTFS --invariant -i "${boot_serial//-/}" --offset $((boot_start_mib * 2048)) \
     "$image" $((boot_mib * 1024)) >/dev/null 2>&1
 # In the order of names, so that the table of files is always the same.
 (cd "$boot" && find . -mindepth 1 -type d | LC_ALL=C sort) | while read -r folder; do mmd -i "$fat" "::${folder#.}"; done

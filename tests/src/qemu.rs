@@ -36,13 +36,22 @@ pub struct Setup {
     dtb: Option<std::path::PathBuf>,
     network: bool,
     qtest: bool,
+    watchdog: bool,
 }
 
 impl Setup {
     /// This machine as it is.
     #[must_use]
     pub fn new(machine: Machine) -> Self {
-        Self { machine, append: String::new(), more: Vec::new(), dtb: None, network: true, qtest: false }
+        Self {
+            machine,
+            append: String::new(),
+            more: Vec::new(),
+            dtb: None,
+            network: true,
+            qtest: false,
+            watchdog: false,
+        }
     }
 
     /// Adds words to the kernel's command line.
@@ -80,6 +89,14 @@ impl Setup {
         self
     }
 
+    /// Has PID 1 arm the hardware watchdog with the image's own 14 s, which emulation on a busy machine may miss; without this it
+    /// stays off. Not for the board: QEMU resets it as soon as its watchdog is armed.
+    #[must_use]
+    pub fn with_watchdog(mut self) -> Self {
+        self.watchdog = true;
+        self
+    }
+
     /// Switches the machine on. The card is written to.
     ///
     /// # Errors
@@ -111,10 +128,11 @@ impl Setup {
         // The shell is systemd's own debug shell: it is asked for on the kernel's command line, which only the machine's owner
         // has a hand on, and is no part of the image.
         let file = card.path.display();
+        let off = if self.watchdog { "" } else { "systemd.watchdog_sec=off" };
         let console;
         match self.machine {
             Machine::Virt => {
-                console = format!("console=ttyAMA0 {words} systemd.debug-shell=hvc0 {}", self.append);
+                console = format!("console=ttyAMA0 {words} systemd.debug-shell=hvc0 {off} {}", self.append);
                 qemu.args(["-machine", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"]);
                 qemu.args(["-drive", &format!("if=none,id=card,format=raw,file={file}")]);
                 qemu.args(["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"]);
@@ -123,11 +141,8 @@ impl Setup {
                 qemu.args(["-serial", "chardev:console"]);
             }
             Machine::Raspi3b => {
-                // QEMU resets the board as soon as its watchdog is armed.
-                console = format!(
-                    "console=ttyS1,115200 {words} systemd.watchdog_sec=off systemd.debug-shell=ttyUSB0 {}",
-                    self.append
-                );
+                console =
+                    format!("console=ttyS1,115200 {words} systemd.debug-shell=ttyUSB0 {off} {}", self.append);
                 let own = place("board.dtb");
                 if self.dtb.is_none() {
                     card.boot_take("bcm2837-rpi-3-b.dtb", &own)?;

@@ -30,7 +30,9 @@ fn setting(name: &str) -> String {
 
 /// Lines that say something.
 fn said(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("//"))
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("//"))
 }
 
 #[test]
@@ -62,9 +64,15 @@ fn it_is_small() {
 #[test]
 fn the_boot_partition_starts_every_board() {
     let names = card().boot_names().unwrap();
-    for wanted in ["bootcode.bin", "start.elf", "start4.elf", "fixup.dat", "fixup4.dat", "config.txt", "cmdline.txt"]
-        .into_iter()
-        .chain(["bcm2837-rpi-3-b.dtb", "bcm2837-rpi-3-b-plus.dtb", "bcm2837-rpi-3-a-plus.dtb", "bcm2711-rpi-4-b.dtb"])
+    for wanted in
+        ["bootcode.bin", "start.elf", "start4.elf", "fixup.dat", "fixup4.dat", "config.txt", "cmdline.txt"]
+            .into_iter()
+            .chain([
+                "bcm2837-rpi-3-b.dtb",
+                "bcm2837-rpi-3-b-plus.dtb",
+                "bcm2837-rpi-3-a-plus.dtb",
+                "bcm2711-rpi-4-b.dtb",
+            ])
     {
         assert!(names.iter().any(|n| n == wanted), "{wanted} is not in {names:?}");
     }
@@ -72,7 +80,14 @@ fn the_boot_partition_starts_every_board() {
         assert_eq!(names.iter().filter(|n| n.starts_with(start)).count(), 1, "{start} in {names:?}");
     }
     // The owner's files, and Raspberry Pi Imager's, come later.
-    let owners = ["user-data", "network-config", "meta-data", "dockbeacon.yaml", "custom.toml", "dockbeacon-claim.txt"];
+    let owners = [
+        "user-data",
+        "network-config",
+        "meta-data",
+        "dockbeacon.yaml",
+        "custom.toml",
+        "dockbeacon-claim.txt",
+    ];
     assert!(names.iter().all(|n| !owners.contains(&n.as_str())), "{names:?}");
 }
 
@@ -119,10 +134,15 @@ fn nobody_has_a_password_and_nobody_a_key() {
             assert_eq!(fields[3], "", "{line}");
         }
     }
-    assert!(card().entry("/root/.ssh").unwrap().is_none_or(|_| card().list("/root/.ssh").unwrap().is_empty()));
+    assert!(
+        card().entry("/root/.ssh").unwrap().is_none_or(|_| card().list("/root/.ssh").unwrap().is_empty())
+    );
     assert_eq!(card().list("/home").unwrap(), []);
     let sshd = text("/etc/ssh/sshd_config.d/60-dockbeacon.conf");
-    assert!(sshd.contains("\nPasswordAuthentication no\n") && sshd.contains("\nPermitRootLogin no\n"), "{sshd}");
+    assert!(
+        sshd.contains("\nPasswordAuthentication no\n") && sshd.contains("\nPermitRootLogin no\n"),
+        "{sshd}"
+    );
 }
 
 #[test]
@@ -131,7 +151,9 @@ fn no_card_is_like_another() {
     assert_eq!(text("/etc/hostname").trim(), "dockbeacon");
     let ssh: Vec<String> = card().list("/etc/ssh").unwrap().into_iter().map(|e| e.name).collect();
     assert!(ssh.iter().all(|n| !n.starts_with("ssh_host_")), "{ssh:?}");
-    for gone in ["/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/dbus/machine-id"] {
+    for gone in
+        ["/var/lib/systemd/random-seed", "/var/lib/systemd/credential.secret", "/var/lib/dbus/machine-id"]
+    {
         // A link to /etc/machine-id tells nothing.
         if let Some(entry) = card().entry(gone).unwrap() {
             assert_eq!(entry.mode & 0o170_000, 0o120_000, "{gone}: {entry:?}");
@@ -151,13 +173,21 @@ fn packages_come_from_debian_and_the_build_left_no_trace() {
     let debian = ["http://deb.debian.org/debian", "http://deb.debian.org/debian-security"];
     assert_eq!(sources, debian.map(str::to_owned).into());
     assert_eq!(card().entry("/etc/apt/sources.list").unwrap(), None);
-    let lists: Vec<_> = card().list("/var/lib/apt/lists").unwrap().into_iter().filter(|e| e.name != "partial").collect();
+    let lists: Vec<_> =
+        card().list("/var/lib/apt/lists").unwrap().into_iter().filter(|e| e.name != "partial").collect();
     assert_eq!(lists, []);
-    let cache: BTreeSet<String> = card().list("/var/cache/apt").unwrap().into_iter().map(|e| e.name).collect();
+    let cache: BTreeSet<String> =
+        card().list("/var/cache/apt").unwrap().into_iter().map(|e| e.name).collect();
     assert!(cache.iter().all(|n| n == "archives"), "{cache:?}");
-    assert!(card().list("/var/cache/apt/archives").unwrap().iter().all(|e| e.size == 0 || e.name == "partial"));
+    assert!(
+        card().list("/var/cache/apt/archives").unwrap().iter().all(|e| e.size == 0 || e.name == "partial")
+    );
     for entry in card().list("/var/log").unwrap() {
-        assert!(entry.size == 0 || entry.mode & 0o170_000 == 0o040_000, "/var/log/{} is not empty", entry.name);
+        assert!(
+            entry.size == 0 || entry.mode & 0o170_000 == 0o040_000,
+            "/var/log/{} is not empty",
+            entry.name
+        );
     }
     assert_eq!(text("/etc/resolv.conf"), "");
     for folder in ["/tmp", "/var/tmp"] {
@@ -217,7 +247,10 @@ fn the_card_is_spared() {
         }
     };
     has("/usr/lib/systemd/journald.conf.d/50-dockbeacon.conf", &["Storage=volatile", "RuntimeMaxUse=32M"]);
-    has("/usr/lib/systemd/system.conf.d/50-dockbeacon.conf", &["RuntimeWatchdogSec=14s", "RebootWatchdogSec=15s"]);
+    has(
+        "/usr/lib/systemd/system.conf.d/50-dockbeacon.conf",
+        &["RuntimeWatchdogSec=14s", "RebootWatchdogSec=15s"],
+    );
     has("/usr/lib/systemd/timesyncd.conf.d/50-dockbeacon.conf", &["SaveIntervalSec=1h"]);
     has("/usr/lib/systemd/zram-generator.conf.d/50-dockbeacon.conf", &["[zram0]"]);
     has(
@@ -267,7 +300,8 @@ fn the_units_are_installed() {
 
 #[test]
 fn nothing_for_tests_is_shipped() {
-    for folder in ["/usr/lib/systemd/system", "/etc/systemd/system", "/usr/lib/dockbeacon", "/usr/local/bin"] {
+    for folder in ["/usr/lib/systemd/system", "/etc/systemd/system", "/usr/lib/dockbeacon", "/usr/local/bin"]
+    {
         for entry in card().list(folder).unwrap_or_default() {
             assert!(!entry.name.contains("test"), "{folder}/{}", entry.name);
         }
