@@ -2,6 +2,7 @@
 //!
 //! Owns what tests stand on. Must never touch the machine's own engine, nor leave anything behind.
 
+pub mod card;
 pub mod compose;
 pub mod daemon;
 pub mod demo;
@@ -9,6 +10,7 @@ pub mod engine;
 pub mod image;
 pub mod project;
 pub mod proxy;
+pub mod qemu;
 pub mod raw;
 pub mod registry;
 pub mod sandbox;

@@ -1,0 +1,147 @@
+//! The image, booted: on QEMU's own machine and on the board of a Raspberry Pi 3B.
+//!
+//! Owns what only a running card shows. One boot serves many proofs, because a boot costs a minute. Must never leave a machine
+//! running.
+
+use std::time::Duration;
+
+use dockbeacon_tests::card::{self, Card};
+use dockbeacon_tests::qemu::{Machine, Setup, Vm};
+use tempfile::TempDir;
+
+/// Emulation on a busy machine is slow; nothing here is a promise of speed.
+const BOOT: Duration = Duration::from_secs(420);
+const SOON: Duration = Duration::from_secs(60);
+
+/// A card that may be written to.
+fn card() -> (TempDir, Card) {
+    let folder = tempfile::Builder::new().prefix("dockbeacon-card").tempdir().unwrap();
+    let card = card::image().unwrap().copy_to(&folder.path().join("card.img"), 4).unwrap();
+    (folder, card)
+}
+
+/// Waits until every unit has started or failed, and requires that none failed.
+fn settled(vm: &mut Vm) {
+    vm.wait_console("login:", BOOT).unwrap();
+    println!("login prompt after {:?}", vm.uptime());
+    vm.wait_shell(SOON).unwrap();
+    let (_, state) = vm.try_run("systemctl is-system-running --wait", BOOT).unwrap();
+    let failed =
+        vm.run("systemctl --failed --plain --no-legend; systemctl list-jobs --no-legend", SOON).unwrap();
+    let log = vm.run("journalctl -b -p warning --no-pager | tail -n 60", SOON).unwrap();
+    assert_eq!((state.as_str(), failed.as_str()), ("running", ""), "{log}");
+    println!("all is up after {:?}\n{}", vm.uptime(), vm.run("systemd-analyze", SOON).unwrap());
+}
+
+/// How much memory the whole system and the daemon take, printed and held against their limits.
+fn memory(vm: &mut Vm) {
+    let free = vm.run("cat /proc/meminfo", SOON).unwrap();
+    let kb = |name: &str| -> u64 {
+        let line = free.lines().find(|l| l.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let used = kb("MemTotal:") - kb("MemAvailable:");
+    let daemon = vm
+        .run("awk '/^VmRSS/ { print $2 }' /proc/$(systemctl show -P MainPID dockbeacon)/status", SOON)
+        .unwrap();
+    println!("memory: {} MB of {} MB in use, the daemon {} kB", used / 1000, kb("MemTotal:") / 1000, daemon);
+    let largest = vm.run("ps -eo rss,comm --sort=-rss | head -n 8", SOON).unwrap();
+    println!("{largest}");
+    assert!(used < 200_000, "{used} kB in use\n{largest}");
+    assert!(daemon.trim().parse::<u64>().unwrap() < 12_000, "the daemon has {daemon} kB");
+}
+
+/// What must hold on every machine.
+fn as_declared(vm: &mut Vm) {
+    let mut is =
+        |command: &str, wanted: &str| assert_eq!(vm.run(command, SOON).unwrap(), wanted, "{command}");
+    is(
+        "docker info --format '{{.Driver}} {{.LiveRestoreEnabled}} {{.LoggingDriver}} {{.CgroupVersion}} {{.Swarm.LocalNodeState}}'",
+        "overlay2 true local 2 inactive",
+    );
+    is("docker compose version --short >/dev/null && echo there", "there");
+    is("grep -ow memory /sys/fs/cgroup/cgroup.controllers", "memory");
+    is("docker info --format '{{.MemoryLimit}} {{.PidsLimit}}'", "true true");
+    is("systemctl is-active dockbeacon docker containerd NetworkManager avahi-daemon | sort -u", "active");
+    is("findmnt -no FSTYPE,OPTIONS / | grep -ow -e ext4 -e rw -e noatime | xargs", "ext4 rw noatime");
+    is(
+        "findmnt -no FSTYPE,FMASK /boot/firmware 2>/dev/null | head -n1 | cut -d' ' -f1; stat -c %a /boot/firmware",
+        "vfat\n700",
+    );
+    is("tail -n +2 /proc/swaps | cut -d' ' -f1", "/dev/zram0");
+    is("ls /var/log/journal 2>/dev/null; journalctl --header | grep -c /run/log/journal", "1");
+    is("systemctl show -P RuntimeWatchdogUSec --property=RebootWatchdogUSec | head -n2 | tail -n1", "15s");
+    is("grep -c . /etc/machine-id; grep -c uninitialized /etc/machine-id", "1\n0");
+    // Nothing but the page and SSH is open to the network. (mDNS is avahi, and 68 the answers for an address.)
+    let open = "ss -Hlntu | awk '{ print $1, $5 }' | grep -v -e '127.0.0' -e '\\[::1\\]' | sed 's/.*://' | sort -un | \
+                grep -v -x -e 22 -e 3625 -e 5353 -e 68 -e 546 | while read p; do ss -Hlntup sport = :$p; done";
+    println!("other open ports: {}", vm.run(open, SOON).unwrap());
+}
+
+#[test]
+fn the_image_boots_on_virt_survives_a_power_cut_and_boots_again() {
+    let (_folder, card) = card();
+    let mut vm = Setup::new(Machine::Virt).start(&card).unwrap();
+    settled(&mut vm);
+    as_declared(&mut vm);
+    memory(&mut vm);
+    let id = vm.run("cat /etc/machine-id", SOON).unwrap();
+
+    // A daemon that hangs is found out and started again.
+    let before = vm.run("systemctl show -P MainPID dockbeacon", SOON).unwrap();
+    vm.run(&format!("kill -STOP {before}"), SOON).unwrap();
+    let restarted = format!(
+        "for i in $(seq 150); do p=$(systemctl show -P MainPID dockbeacon); \
+         [ \"$p\" != {before} ] && [ \"$p\" != 0 ] && systemctl is-active -q dockbeacon && exit 0; sleep 1; done; exit 1"
+    );
+    vm.run(&format!("( {restarted} )"), Duration::from_secs(200)).unwrap();
+    assert_eq!(vm.run("systemctl show -P NRestarts dockbeacon", SOON).unwrap(), "1");
+
+    vm.run("echo written > /srv/before && sync; echo lost > /srv/after", SOON).unwrap();
+    vm.cut();
+    card.check().unwrap();
+
+    // Now with the watchdog that the card is shipped with.
+    let mut vm = Setup::new(Machine::Virt).with_watchdog().start(&card).unwrap();
+    settled(&mut vm);
+    assert_eq!(vm.run("cat /etc/machine-id", SOON).unwrap(), id, "the same device as before");
+    assert_eq!(vm.run("cat /srv/before", SOON).unwrap(), "written");
+    let watchdog = "cd /sys/class/watchdog/watchdog0 && cat identity state timeout; systemctl show -P RuntimeWatchdogUSec";
+    assert_eq!(vm.run(watchdog, SOON).unwrap(), "i6300ESB timer\nactive\n14\n14s");
+    vm.run("systemctl poweroff", SOON).unwrap();
+    vm.wait_off(Duration::from_secs(180)).unwrap();
+    card.check().unwrap();
+}
+
+#[test]
+fn the_image_boots_on_the_board_of_a_raspberry_pi_3b() {
+    let (_folder, card) = card();
+    let mut vm = Setup::new(Machine::Raspi3b).start(&card).unwrap();
+    settled(&mut vm);
+    let model = vm.run("tr -d '\\0' </proc/device-tree/model", SOON).unwrap();
+    assert_eq!(model, "Raspberry Pi 3 Model B");
+    as_declared(&mut vm);
+    memory(&mut vm);
+    assert_eq!(
+        vm.run("cat /sys/class/watchdog/watchdog0/identity", SOON).unwrap(),
+        "Broadcom BCM2835 Watchdog timer"
+    );
+    // The panel's lines, driven and read back from the kernel. Numbers of this interface begin where the chip's do.
+    let base = vm
+        .run("grep -lx pinctrl-bcm2835 /sys/class/gpio/gpiochip*/label | head -n1 | xargs dirname | xargs -I{} cat {}/base", SOON)
+        .unwrap();
+    for (line, level) in [(17, 1), (27, 0), (22, 1), (17, 0)] {
+        let number = base.parse::<u32>().unwrap() + line;
+        let drive = format!(
+            "cd /sys/class/gpio; [ -e gpio{number} ] || echo {number} >export; \
+             echo {} >gpio{number}/direction; cat gpio{number}/value",
+            if level == 1 { "high" } else { "low" }
+        );
+        assert_eq!(vm.run(&drive, SOON).unwrap(), level.to_string());
+        let kernel = vm.run(&format!("grep 'gpio-{number} ' /sys/kernel/debug/gpio"), SOON).unwrap();
+        assert!(kernel.contains(if level == 1 { "out hi" } else { "out lo" }), "{kernel}");
+    }
+    vm.run("systemctl poweroff", SOON).unwrap();
+    vm.wait_off(Duration::from_secs(240)).unwrap();
+    card.check().unwrap();
+}
