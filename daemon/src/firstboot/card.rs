@@ -17,6 +17,8 @@ use nix::unistd::{Gid, Uid, chown};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+use crate::failpoint;
+
 /// First boot's own folder, root's alone: who could write here could have everything done again.
 const STATE: &str = "var/lib/dockbeacon-firstboot";
 /// The daemon's folder.
@@ -127,6 +129,7 @@ impl Card {
         }
         file.set_permissions(Permissions::from_mode(mode)).with_context(doing)?;
         file.sync_all().with_context(doing)?;
+        failpoint::hit("firstboot.write");
         fs::rename(&new, &path).with_context(doing)?;
         sync_folder(folder).with_context(doing)
     }
@@ -188,6 +191,7 @@ impl Card {
         for range in ranges {
             if let Some(bytes) = after.get(range.clone()) {
                 file.write_all_at(bytes, range.start as u64).with_context(doing)?;
+                failpoint::hit("firstboot.overwrite");
             }
         }
         file.sync_all().with_context(doing)

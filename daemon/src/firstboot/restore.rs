@@ -4,11 +4,10 @@
 
 use std::fs;
 
+use dockbeacon_core::provision::apps::BACKUP;
+
 use super::Done;
 use super::card::Card;
-
-/// What the names of backups begin with.
-const NAME: &str = "dockbeacon-backup";
 
 /// Looks for a backup on the boot partition, and for a disk that is labelled as ours.
 pub fn look(card: &Card) -> Done {
@@ -32,5 +31,5 @@ fn backup(card: &Card) -> Option<String> {
     entries
         .flatten()
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .find(|name| name.starts_with(NAME))
+        .find(|name| name.starts_with(BACKUP))
 }

@@ -10,6 +10,9 @@ use super::Problem;
 /// The names that Compose looks for, in its order.
 pub const COMPOSE: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
+/// What the names of backups begin with: none of them is an image.
+pub const BACKUP: &str = "dockbeacon-backup";
+
 /// What the one project without a folder is called.
 pub const SINGLE: &str = "app";
 
@@ -97,7 +100,7 @@ pub fn find(files: &[String]) -> (Vec<App>, Vec<Problem>) {
 }
 
 fn is_image(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".tar")
+    name.to_ascii_lowercase().ends_with(".tar") && !name.starts_with(BACKUP)
 }
 
 fn app(name: String, compose: &'static str, files: &[(&str, &str)]) -> App {
@@ -151,6 +154,7 @@ mod tests {
             "apps/Web/image.tar",
             "apps/shared.tar",
             "apps/notes.txt",
+            "dockbeacon-backup-1.tar",
         ]);
         assert!(problems.is_empty(), "{problems:?}");
         let [web, app] = apps.as_slice() else { unreachable!("{apps:?}") };

@@ -14,6 +14,9 @@ use crate::text::{Kind, yaml};
 pub const FILES: [&str; 6] =
     ["dockbeacon.yaml", "user-data", "network-config", "meta-data", "rpi-preseed.toml", "custom.toml"];
 
+/// The commented file that the image has on its boot partition.
+pub const SAMPLE: &str = include_str!("sample.yaml");
+
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
@@ -27,7 +30,10 @@ pub struct Found {
 #[must_use]
 pub fn read(files: &BTreeMap<&'static str, Vec<u8>>) -> Option<Found> {
     let there = |name: &'static str| files.contains_key(name).then_some(name);
-    if let Some(name) = there("dockbeacon.yaml") {
+    // The image's own is all comments.
+    let ours = there("dockbeacon.yaml")
+        .filter(|name| files.get(name).is_some_and(|content| says_something(content)));
+    if let Some(name) = ours {
         return Some(one(files, name, native::read));
     }
     let cloud: Vec<&'static str> = ["user-data", "network-config"]

@@ -126,6 +126,7 @@ fn our_own_file() {
         == etc/systemd/timesyncd.conf.d/50-dockbeacon.conf 644
         [Time]
         NTP=ntp.example.org
+        == systemctl --no-block try-restart systemd-timesyncd.service
         == etc/modprobe.d/dockbeacon-wifi.conf 644
         options cfg80211 ieee80211_regdom=DE
         == iw reg set DE
@@ -315,6 +316,23 @@ fn everything_that_is_wrong_is_told_at_once_with_its_line() {
     for (text, golden) in table {
         golden.assert_eq(&errors(&[("dockbeacon.yaml", text)]));
     }
+}
+
+#[test]
+fn the_sample_says_nothing_and_everything_in_it_is_valid() {
+    let sample = super::source::SAMPLE;
+    assert_eq!(found(&[("dockbeacon.yaml", sample)]), None);
+    // What stands behind a # without a space is an example.
+    let examples: String = sample
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix('#').filter(|rest| !rest.starts_with(' ') || rest.starts_with("  "))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let c = good(&[("dockbeacon.yaml", &examples)]);
+    assert!(c.wifi.len() == 1 && c.users.len() == 1 && c.wired.is_some() && c.proxy.any(), "{examples}");
+    assert!(c.notices.is_empty() && c.settings.len() == 1);
 }
 
 const USER_DATA: &str = r##"#cloud-config
