@@ -132,7 +132,10 @@ impl Setup {
         let console;
         match self.machine {
             Machine::Virt => {
-                console = format!("console=ttyAMA0 {words} systemd.debug-shell=hvc0 {off} {}", self.append);
+                console = format!(
+                    "console=ttyAMA0 {words} systemd.debug-shell=hvc0 systemd.mask=serial-getty@hvc0.service {off} {}",
+                    self.append
+                );
                 qemu.args(["-machine", "virt", "-cpu", "cortex-a72", "-smp", "2", "-m", "1024"]);
                 qemu.args(["-drive", &format!("if=none,id=card,format=raw,file={file}")]);
                 qemu.args(["-device", "virtio-blk-pci,drive=card", "-device", "virtio-rng-pci"]);

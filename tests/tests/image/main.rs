@@ -7,3 +7,4 @@
 mod audit;
 mod boot;
 mod papers;
+mod reproduce;
