@@ -114,6 +114,7 @@ fn panel(state: &str, words: &str, [health, update, fault]: [Vec<BeatView>; 3]) 
         press: "checks for updates now".to_owned(),
         double_press: "pauses automatic updates for 24 hours".to_owned(),
         since: back(720),
+        ..PanelView::default()
     }
 }
 
