@@ -101,8 +101,12 @@ pub async fn run(
     if front.has_button() {
         work.claims.have_button();
     }
-    let fixed =
-        Fixed { settings: settings_view(&loaded), panel: panel_fixed(&front), started: clock::now().civil };
+    let fixed = Fixed {
+        settings: settings_view(&loaded),
+        panel: panel_fixed(&front),
+        model: crate::device::model(Path::new("/")),
+        started: clock::now().civil,
+    };
 
     // From the beginning, or the first events would be missing in the log.
     tokio::spawn(log(work.board.events.subscribe()));
@@ -138,6 +142,9 @@ pub async fn run(
     supervisor.spawn("commands", patience(JOB_PATIENCE), |p| loops::commands::run(work.clone(), queue, p));
     supervisor.spawn("schedule", patience(PATIENCE), |p| {
         loops::schedule::run(work.clone(), commands.clone(), ready.clone(), p)
+    });
+    supervisor.spawn("device", patience(JOB_PATIENCE), |p| {
+        loops::device::run(work.clone(), state_dir.to_owned(), p)
     });
     for (lamps, name) in front.lamps.into_iter().zip(["panel", "panel's second lamps"]) {
         supervisor.spawn(name, PATIENCE, |p| {

@@ -137,7 +137,7 @@ mod tests {
     async fn a_press_grants_the_only_claim_and_no_other() {
         let claims = Arc::new(Claims::default());
         assert!(!claims.press(), "nobody asked");
-        let one = claims.open();
+        let one = claims.open().into_iter();
         assert_eq!(claims.count(), 1);
         assert!(claims.press());
         for claim in one {
@@ -148,7 +148,7 @@ mod tests {
         for claim in [first, second].into_iter().flatten() {
             assert_eq!(claim.wait().await, Pressed::Several);
         }
-        let late = claims.open();
+        let late = claims.open().into_iter();
         for claim in late {
             assert_eq!(claim.wait_for(Duration::from_millis(20)).await, Pressed::Nobody);
         }

@@ -8,6 +8,7 @@ pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod device;
 pub mod docker;
 pub mod exit;
 pub mod failpoint;

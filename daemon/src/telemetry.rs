@@ -53,8 +53,13 @@ pub mod message_id {
     /// Automatic updates go on.
     pub const RESUMED: &str = "498283d423cf48c6bf40de1031d7ac53";
 
+    /// Power, heat, card or memory of the device are not as they should be, or are again.
+    pub const DEVICE: &str = "abe2d2e075db88f6a8735a5b83a694d4";
+    /// The engine stays away, or an unhealthy container does: something was restarted.
+    pub const LADDER: &str = "eb48486f937fe02bfb97bf183c46655e";
+
     /// All of them, with the names that the documentation uses.
-    pub const ALL: [(&str, &str); 12] = [
+    pub const ALL: [(&str, &str); 14] = [
         ("started", STARTED),
         ("updated", UPDATED),
         ("update-failed", UPDATE_FAILED),
@@ -67,6 +72,8 @@ pub mod message_id {
         ("claimed", CLAIMED),
         ("paused", PAUSED),
         ("resumed", RESUMED),
+        ("device", DEVICE),
+        ("ladder", LADDER),
     ];
 
     /// The id of an event; `None` for those that nobody else need act on.
@@ -88,6 +95,8 @@ pub mod message_id {
             What::Claimed => Some(CLAIMED),
             What::Paused { .. } => Some(PAUSED),
             What::Resumed { .. } => Some(RESUMED),
+            What::DeviceChanged { .. } => Some(DEVICE),
+            What::Ladder { .. } => Some(LADDER),
             What::InventoryChanged
             | What::CheckStarted
             | What::CheckFinished { .. }
@@ -201,11 +210,16 @@ pub fn tell(what: &What, text: &str) {
         | What::Resumed { .. }
         | What::PanelChanged { .. }
         | What::Gesture { .. }
+        | What::DeviceChanged { .. }
+        | What::Ladder { .. }
         | What::Claimed
         | What::LoggedIn { .. } => (None, None),
     };
     match what {
-        What::EngineDown { .. } => tracing::warn!(message_id = id, event, "{text}"),
+        What::EngineDown { .. } | What::Ladder { .. } => tracing::warn!(message_id = id, event, "{text}"),
+        What::DeviceChanged { verdict, .. } if verdict == "bad" => {
+            tracing::warn!(message_id = id, event, "{text}");
+        }
         What::UpdateFinished { outcome, .. } if !matches!(outcome.as_str(), "updated" | "unchanged") => {
             tracing::warn!(message_id = id, event, container, tx, "{text}");
         }
@@ -223,6 +237,7 @@ pub fn tell(what: &What, text: &str) {
         | What::Paused { .. }
         | What::Resumed { .. }
         | What::Gesture { .. }
+        | What::DeviceChanged { .. }
         | What::Claimed
         | What::LoggedIn { .. } => tracing::info!(message_id = id, event, container, tx, "{text}"),
     }

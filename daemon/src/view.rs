@@ -21,6 +21,9 @@ pub struct View {
     pub events: Vec<EventView>,
     /// The front panel.
     pub panel: PanelView,
+    /// Power, heat, card and memory of the device.
+    #[serde(default)]
+    pub device: DeviceView,
     /// The settings in force.
     pub settings: Vec<SettingView>,
 }
@@ -282,6 +285,30 @@ pub struct PanelView {
     pub double_press: String,
     /// When the state began; patterns count from here.
     pub since: Option<DateTime<Utc>>,
+}
+
+/// Power, heat, card and memory of the device.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct DeviceView {
+    /// What the board calls itself; empty where it does not.
+    pub model: String,
+    /// True while everything that can be restarted was, and the engine still does not answer.
+    pub safe_mode: bool,
+    /// What was looked at.
+    pub findings: Vec<FindingView>,
+}
+
+/// One thing of the device that was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FindingView {
+    /// `power`, `throttling`, `temperature`, `space`, `card`, `wear`, `memory`.
+    pub measure: String,
+    /// `good`, `note`, `bad`, or `unknown` where the kernel has no such sensor.
+    pub verdict: String,
+    /// The number with its unit; empty where there is none.
+    pub value: String,
+    /// A sentence.
+    pub text: String,
 }
 
 /// One lamp and its rhythm.

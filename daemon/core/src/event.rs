@@ -122,6 +122,22 @@ pub enum What {
         /// What it did.
         did: String,
     },
+    /// Power, heat, card or memory are otherwise than before.
+    DeviceChanged {
+        /// `power`, `temperature` and so on.
+        measure: String,
+        /// `good`, `note`, `bad`, `unknown`.
+        verdict: String,
+        /// A sentence.
+        text: String,
+    },
+    /// A rung of the ladder was taken.
+    Ladder {
+        /// `restart-engine`, `reboot`, `safe-mode` and so on.
+        step: String,
+        /// A sentence.
+        text: String,
+    },
     /// The device has an owner now.
     Claimed,
     /// A person or program came in.

@@ -64,7 +64,7 @@ pub fn plan(plan: &PlanView) -> String {
 pub fn panel(panel: &PanelView) -> String {
     let mut text = format!("front panel: {}; lamps by {} ({})\n", panel.words, panel.driver, panel.why);
     if !panel.button.is_empty() {
-        let _ = writeln!(text, "button: {}; a press {}", panel.button, panel.press);
+        let _ = writeln!(text, "button: {}", panel.button);
     }
     for problem in &panel.problems {
         let _ = writeln!(text, "note: {problem}");

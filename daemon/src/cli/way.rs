@@ -286,6 +286,8 @@ fn show(what: &What) {
         | What::Resumed { .. }
         | What::PanelChanged { .. }
         | What::Gesture { .. }
+        | What::DeviceChanged { .. }
+        | What::Ladder { .. }
         | What::Claimed
         | What::LoggedIn { .. } => Ok(()),
     };

@@ -100,7 +100,7 @@ fn broken_files_are_told_with_place_and_remedy() {
             "update:\n  mode:\n    deep: auto\npanel: on\nhttp:\n  listen: 80\n",
             expect![[r#"
             config.yaml line 3: update.mode.deep is not a setting; `dockbeacon config --default` lists all settings
-            config.yaml line 4: panel is a section and has no value of its own; write its settings indented below it: driver, lamps
+            config.yaml line 4: panel is a section and has no value of its own; write its settings indented below it: driver, health, update, fault, lamps-active-low, button, button-active-low, led, brightness, lamps
             config.yaml line 6: http.listen: "80" is not an address with a port; write address and port, such as 127.0.0.1:3625, [::1]:3625 or 0.0.0.0:3625"#]],
         ),
         (

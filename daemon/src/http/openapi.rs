@@ -21,7 +21,8 @@ use super::{api, compat, health, stream};
     ),
     paths(
         api::read::status, api::read::containers, api::read::container, api::read::candidates, api::read::plan,
-        api::read::updates, api::read::update, api::read::panel, api::read::settings, api::read::audit, stream::events,
+        api::read::updates, api::read::update, api::read::panel, api::read::device,
+        api::read::settings, api::read::audit, stream::events,
         api::session::session, api::session::claim, api::session::login, api::session::logout, api::tokens::list,
         api::tokens::make, api::tokens::revoke, api::change::check, api::change::approve, api::change::update,
         api::change::rollback, api::change::pause, api::change::resume, api::change::press, api::change::identify,

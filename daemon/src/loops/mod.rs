@@ -4,6 +4,7 @@
 //! on. Must never keep a decision for later: the next round makes it anew.
 
 pub mod commands;
+pub mod device;
 pub mod inventory;
 pub mod publish;
 pub mod schedule;

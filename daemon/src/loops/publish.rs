@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::Timelike as _;
+use dockbeacon_core::device::{Finding, is_fault, is_power};
 use dockbeacon_core::event::What;
 use dockbeacon_core::panel::{ButtonFacts, PanelFacts, SEEN_AFTER, ShownPlan, State, choose};
 use dockbeacon_core::provision::report::Report;
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 use crate::firstboot;
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
-use crate::view::{PanelView, SettingView, Status, View};
+use crate::view::{DeviceView, FindingView, PanelView, SettingView, Status, View};
 use crate::work::{Work, view};
 
 /// At most this many snapshots a second, whatever happens.
@@ -35,6 +36,8 @@ pub struct Fixed {
     pub settings: Vec<SettingView>,
     /// The panel's driver, why, and the button.
     pub panel: PanelView,
+    /// What the board calls itself.
+    pub model: String,
     /// When the process started.
     pub started: chrono::DateTime<chrono::Utc>,
 }
@@ -111,12 +114,28 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
             problems: fixed.panel.problems.clone(),
             ..panel_view(shown, &button, civil_since, &fixed.panel.driver)
         },
+        device: device_view(work, &fixed.model),
         events: view::events(work),
         settings: fixed.settings.clone(),
         status,
         containers,
         plan,
         updates,
+    }
+}
+
+fn device_view(work: &Work, model: &str) -> DeviceView {
+    let state = work.board.state();
+    let view = |f: &Finding| FindingView {
+        measure: f.measure.name().to_owned(),
+        verdict: f.verdict.name().to_owned(),
+        value: f.value.clone(),
+        text: f.text.clone(),
+    };
+    DeviceView {
+        model: model.to_owned(),
+        safe_mode: state.safe_mode,
+        findings: state.device.iter().map(view).collect(),
     }
 }
 
@@ -138,7 +157,11 @@ fn panel_facts(work: &Work, status: &Status, updates: &[crate::view::UpdateView]
         identify: state.identify_until.is_some_and(|until| now.monotonic < until),
         held: state.held,
         claimed: state.claimed,
-        fault: state.engine.error.is_some() || status.unwell > 0,
+        fault: state.engine.error.is_some()
+            || status.unwell > 0
+            || state.safe_mode
+            || is_fault(&state.device),
+        power: is_power(&state.device),
         working: updates.iter().any(|u| u.outcome == "running"),
         approvals: status.waiting,
         hours: work.settings.panel.lamps,

@@ -50,6 +50,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                         dt { "Button" } dd { (if scene.view.panel.button.is_empty() { "none" } else { &scene.view.panel.button }) }
                     }
                 }
+                @if !scene.view.device.findings.is_empty() { (health(scene)) }
                 section aria-labelledby="time" {
                     h2 id="time" { (words::TIME) }
                     dl class="facts" {
@@ -57,6 +58,37 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                             (if status.time_trusted { words::TIME_TRUSTED } else { words::TIME_NOT_TRUSTED }) }
                         dt { "Zone" } dd { (scene.ctx.time_zone.name()) }
                         dt { "Checks" } dd { (or_unknown(&status.schedule)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Power, heat, card and memory.
+fn health(scene: &Scene<'_>) -> Markup {
+    let name = |measure: &str| match measure {
+        "power" => "Power",
+        "throttling" => "Slowed down",
+        "temperature" => "Temperature",
+        "space" => "Space",
+        "card" => "Card",
+        "wear" => "Wear",
+        "memory" => "Memory of containers",
+        _ => "Other",
+    };
+    let device = &scene.view.device;
+    html! {
+        section aria-labelledby="board" {
+            h2 id="board" { (words::BOARD) }
+            dl class="facts" {
+                @if !device.model.is_empty() { dt { "Model" } dd { (device.model) } }
+                @for finding in &device.findings {
+                    dt { (name(&finding.measure)) }
+                    dd {
+                        (or_unknown(&finding.value))
+                        @if finding.verdict == "bad" { p class="why fault" { (prose(&words::sentence(&finding.text))) } }
+                        @else if finding.verdict != "good" { p class="why" { (prose(&words::sentence(&finding.text))) } }
                     }
                 }
             }

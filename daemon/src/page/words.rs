@@ -221,6 +221,8 @@ pub const NEW_PASSWORD: &str = "New password";
 /// Help.
 pub const NEW_PASSWORD_HELP: &str =
     "At least 10 characters. A few words that only you would put together are best.";
+/// The board itself.
+pub const BOARD: &str = "Board";
 /// Do it.
 pub const CLAIM_PRESS: &str = "Claim with the button";
 /// While the press is waited for.

@@ -118,12 +118,10 @@ pub fn choose(settings: &PanelSettings, edges: Edges) -> Chosen {
             }
         }
     }
-    if taken == Way::Virtual
-        && settings.driver != PanelDriver::Virtual
-        && settings.driver != PanelDriver::Auto
-    {
-        chosen.why = format!("panel.driver is {}, which does not work here", settings.driver.word());
-        chosen.problems.clone_from(&failed);
+    let asked = settings.driver;
+    if !matches!(asked, PanelDriver::Auto | PanelDriver::Virtual) && chosen.driver != asked.word() {
+        let why = if failed.is_empty() { "there is no such LED".to_owned() } else { failed.join("; ") };
+        chosen.problems.push(format!("panel.driver is {}, which does not work here: {why}", asked.word()));
     }
     if !failed.is_empty() {
         chosen.why = format!("{}; {}", chosen.why, failed.join("; "));
@@ -199,7 +197,9 @@ pub fn release(settings: &PanelSettings) -> Vec<String> {
             Err(why) => said.push(format!("LED {name}: {why}")),
         }
     }
-    if have_chips() && settings.driver != PanelDriver::Led {
+    // Lines that belong to the overlay's LEDs are handed back with them.
+    let overlay = OVERLAY_LEDS.iter().all(|name| there.iter().any(|led| led == name));
+    if have_chips() && !overlay && settings.driver != PanelDriver::Led {
         for (_, line) in lines(settings) {
             match gpio::put_out(&line, settings.lamps_active_low) {
                 Ok(()) => said.push(format!("line {line}: put out")),

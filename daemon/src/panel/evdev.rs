@@ -5,15 +5,19 @@
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use dockbeacon_core::panel::drivers::OVERLAY_BUTTON;
 
 use super::button::Edges;
 use super::gpio::LineError;
+use crate::clock;
 
 /// `struct input_event` on machines of 64 bits: two words of time, type, code, value.
 const EVENT: usize = 24;
 const EV_KEY: u16 = 1;
+/// What comes so soon after the opening is how the button was found.
+const AT_ONCE: Duration = Duration::from_millis(250);
 
 /// The device file of our button, where the overlay is loaded.
 #[must_use]
@@ -37,8 +41,8 @@ fn pressed(event: &[u8; EVENT]) -> Option<bool> {
     }
 }
 
-/// Follows the button. The kernel does not say here whether it is down already; a release without a press before it means
-/// nothing, so a button that is held since before we looked does nothing.
+/// Follows the button. One that is down already is told by the kernel as a press at once after the opening; that is how it
+/// was found, and no press.
 ///
 /// # Errors
 /// When the device cannot be read.
@@ -53,13 +57,18 @@ pub fn follow(path: &Path, edges: Edges) -> Result<(), LineError> {
     let path = path.to_owned();
     let follow = move || {
         let mut event = [0; EVENT];
+        let opened = clock::now().monotonic;
         while !edges.unheard() {
             if let Err(error) = file.read_exact(&mut event) {
                 tracing::error!(%error, path = %path.display(), "the button cannot be read any more");
                 return;
             }
-            if let Some(pressed) = pressed(&event) {
-                edges.changed(pressed);
+            match pressed(&event) {
+                Some(pressed) if clock::now().monotonic.saturating_sub(opened) < AT_ONCE => {
+                    edges.first(pressed)
+                }
+                Some(pressed) => edges.changed(pressed),
+                None => {}
             }
         }
     };

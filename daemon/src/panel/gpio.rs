@@ -51,7 +51,11 @@ fn find(name: &LineName) -> Result<Found, LineError> {
         };
         let Ok(info) = chip.info() else { continue };
         let line = match name {
-            LineName::Named(name) => chip.find_line_info(name),
+            // Some kernels give the header's lines no names; their offsets are the same numbers.
+            LineName::Named(text) => chip.find_line_info(text).or_else(|| {
+                let number = name.bcm().filter(|_| BOARD_CHIPS.contains(&info.label.as_str()))?;
+                chip.line_info(number.into()).ok().filter(|line| line.name.is_empty())
+            }),
             LineName::OfChip { label, offset } if *label == info.label => chip.line_info(*offset).ok(),
             LineName::OfChip { .. } => None,
         };

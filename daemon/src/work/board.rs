@@ -57,6 +57,10 @@ pub struct State {
     pub paused_until: Option<DateTime<Utc>>,
     /// Lamps are fast until then (monotonic).
     pub identify_until: Option<Duration>,
+    /// Power, heat, card and memory.
+    pub device: Vec<dockbeacon_core::device::Finding>,
+    /// The ladder is at its end.
+    pub safe_mode: bool,
     /// What the lamps say to the person at the button.
     pub held: Option<dockbeacon_core::panel::Feedback>,
     /// Services that were lost in an update and have not been well since.

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use dockbeacon_core::device::{Verdict, is_fault, is_power};
 use dockbeacon_core::event::{Event, What};
 use dockbeacon_core::model::{Container, ContainerState, Health, ImageRef, Inventory, compose};
 use dockbeacon_core::reason::Reason;
@@ -392,6 +393,8 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
     } else if !unwell.is_empty() {
         let verb = if unwell.len() == 1 { "needs" } else { "need" };
         (Mood::Fault, format!("{} {verb} your attention.", list(&unwell)))
+    } else if is_fault(&state.device) || is_power(&state.device) {
+        (Mood::Fault, "The services are well, but the device needs your attention.".to_owned())
     } else if let Some(update) = state.running.values().next() {
         (Mood::Working, under_way(update))
     } else if !unfinished.is_empty() {
@@ -409,6 +412,14 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
     let mut notices = state.notices.clone();
     notices.extend(state.lost.values().map(|lost| lost.why.clone()));
     notices.extend(leftovers);
+    if state.safe_mode {
+        notices.push(
+            "safe mode: the engine stays away whatever was restarted, so nothing more is restarted until it answers; see `journalctl -u docker`"
+                .to_owned(),
+        );
+    }
+    let bad = state.device.iter().filter(|f| f.verdict == Verdict::Bad);
+    notices.extend(bad.map(|f| f.text.clone()));
     notices.extend(state.schedule_waits.iter().map(|why| {
         format!(
             "the schedule waits, because {why}; check by hand, or see that the clock is set (timedatectl)"
@@ -567,6 +578,18 @@ fn tell(what: &What) -> (Mood, String, &str) {
         ),
         What::Resumed { by } => (Mood::Well, format!("updates go on, said {by}"), ""),
         What::Gesture { gesture, did } => (Mood::Working, format!("button {gesture}: {did}"), ""),
+        What::DeviceChanged { verdict, text, .. } => {
+            let mood = match verdict.as_str() {
+                "bad" => Mood::Fault,
+                "note" => Mood::Waiting,
+                _ => Mood::Well,
+            };
+            (mood, text.clone(), "")
+        }
+        What::Ladder { step, text } => {
+            let mood = if step == "safe-mode-over" { Mood::Well } else { Mood::Fault };
+            (mood, text.clone(), "")
+        }
         What::Claimed => (Mood::Well, "the device has an owner".to_owned(), ""),
         What::LoggedIn { from } => (Mood::Well, format!("somebody logged in from {from}"), ""),
     }

@@ -49,56 +49,51 @@ pub const OVERLAY_LEDS: [&str; 3] =
 /// What it calls its button.
 pub const OVERLAY_BUTTON: &str = "dockbeacon-button";
 
-/// The drivers in the order in which they are tried, each with its reason. Never empty; the last one always works.
+/// The drivers in the order in which they are tried, each with its reason. One that was asked for comes first, and those of
+/// `auto` after it: a panel that works otherwise is better than none. Never empty; the last one always works.
 #[must_use]
 pub fn ways(wanted: PanelDriver, led: Option<&str>, seen: &Seen) -> Vec<(Way, String)> {
     let overlay = OVERLAY_LEDS.iter().all(|name| seen.leds.iter().any(|led| led == name));
     let own = led.filter(|name| seen.leds.iter().any(|led| led == name));
-    let set = |driver: &str| format!("panel.driver is {driver}");
-    let last =
-        (Way::Virtual, "no lamps that can be driven were found; the panel on the page is there".to_owned());
-    let mut ways = Vec::new();
+    let set = format!("panel.driver is {}", wanted.word());
+    let mut ways: Vec<(Way, String)> = Vec::new();
     match wanted {
-        PanelDriver::Virtual => return vec![(Way::Virtual, set("virtual"))],
-        PanelDriver::Rppal => ways.push((Way::Rppal, set("rppal"))),
-        PanelDriver::Gpio => ways.push((Way::Gpio, set("gpio"))),
+        PanelDriver::Virtual => return vec![(Way::Virtual, set)],
+        PanelDriver::Rppal => ways.push((Way::Rppal, set)),
+        PanelDriver::Gpio => ways.push((Way::Gpio, set)),
         PanelDriver::Led => {
             if overlay {
-                ways.push((
-                    Way::OverlayLeds,
-                    format!("{}, and the overlay dockbeacon-panel is loaded", set("led")),
-                ));
+                ways.push((Way::OverlayLeds, format!("{set}, and the overlay dockbeacon-panel is loaded")));
             }
             if let Some(own) = own {
-                ways.push((Way::OwnLed, format!("{}, and the kernel has the LED {own}", set("led"))));
+                ways.push((Way::OwnLed, format!("{set}, and the kernel has the LED {own}")));
             }
         }
-        PanelDriver::Auto => {
-            if overlay {
-                let why = "the overlay dockbeacon-panel is loaded, so the lines belong to the kernel's LEDs";
-                ways.push((Way::OverlayLeds, why.to_owned()));
-            }
-            if seen.gpiomem {
-                let why = "/dev/gpiomem is there: a kernel of Raspberry Pi OS";
-                ways.push((Way::Rppal, why.to_owned()));
-            }
-            if seen.chips {
-                let why = if seen.gpiomem {
-                    "rppal did not work, and the kernel has GPIO chips"
-                } else {
-                    "the kernel has GPIO chips and no /dev/gpiomem"
-                };
-                ways.push((Way::Gpio, why.to_owned()));
-            }
-            if let Some(own) = own {
-                ways.push((
-                    Way::OwnLed,
-                    format!("no GPIO lines can be had, and the kernel has the LED {own}"),
-                ));
-            }
-        }
+        PanelDriver::Auto => {}
     }
-    ways.push(last);
+    let mut rest = Vec::new();
+    if overlay {
+        let why = "the overlay dockbeacon-panel is loaded, so the lines belong to the kernel's LEDs";
+        rest.push((Way::OverlayLeds, why.to_owned()));
+    }
+    if seen.gpiomem {
+        rest.push((Way::Rppal, "/dev/gpiomem is there: a kernel of Raspberry Pi OS".to_owned()));
+    }
+    if seen.chips {
+        let why = if seen.gpiomem {
+            "rppal did not work, and the kernel has GPIO chips"
+        } else {
+            "the kernel has GPIO chips and no /dev/gpiomem"
+        };
+        rest.push((Way::Gpio, why.to_owned()));
+    }
+    if let Some(own) = own {
+        rest.push((Way::OwnLed, format!("no GPIO lines can be had, and the kernel has the LED {own}")));
+    }
+    let last = "no lamps that can be driven were found; the panel on the page is there";
+    rest.push((Way::Virtual, last.to_owned()));
+    rest.retain(|(way, _)| ways.iter().all(|(before, _)| before != way));
+    ways.extend(rest);
     ways
 }
 
@@ -122,11 +117,11 @@ mod tests {
             (D::Auto, &debian, &[Gpio, OwnLed, Virtual]),
             (D::Auto, &overlay, &[OverlayLeds, Gpio, OwnLed, Virtual]),
             (D::Auto, &bare, &[Virtual]),
-            (D::Rppal, &debian, &[Rppal, Virtual]),
-            (D::Gpio, &raspios, &[Gpio, Virtual]),
+            (D::Rppal, &debian, &[Rppal, Gpio, OwnLed, Virtual]),
+            (D::Gpio, &raspios, &[Gpio, Rppal, OwnLed, Virtual]),
             (D::Gpio, &bare, &[Gpio, Virtual]),
-            (D::Led, &debian, &[OwnLed, Virtual]),
-            (D::Led, &overlay, &[OverlayLeds, OwnLed, Virtual]),
+            (D::Led, &debian, &[OwnLed, Gpio, Virtual]),
+            (D::Led, &overlay, &[OverlayLeds, OwnLed, Gpio, Virtual]),
             (D::Led, &bare, &[Virtual]),
             (D::Virtual, &overlay, &[Virtual]),
         ];

@@ -59,6 +59,7 @@ pub(super) fn router() -> Router<HttpState> {
         .route("/updates", get(read::updates))
         .route("/updates/{tx}", get(read::update))
         .route("/panel", get(read::panel))
+        .route("/device", get(read::device))
         .route("/settings", get(read::settings))
         .route("/audit", get(read::audit))
         .route("/events", get(stream::events))

@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::super::error::HttpError;
 use super::super::extract::{Params, Segment};
 use super::super::state::HttpState;
-use crate::view::{ContainerView, PanelView, PlanView, SettingView, Status, UpdateView};
+use crate::view::{ContainerView, DeviceView, PanelView, PlanView, SettingView, Status, UpdateView};
 
 /// Updates that are searched for one that the snapshot no longer has.
 const HISTORY: usize = 1000;
@@ -112,6 +112,12 @@ pub(in super::super) async fn update(
 #[utoipa::path(get, path = "/api/v1/panel", tag = "look", responses((status = 200, body = PanelView)))]
 pub async fn panel(State(state): State<HttpState>) -> Json<PanelView> {
     Json(state.view().panel.clone())
+}
+
+/// Power, heat, card and memory of the device.
+#[utoipa::path(get, path = "/api/v1/device", tag = "look", responses((status = 200, body = DeviceView)))]
+pub async fn device(State(state): State<HttpState>) -> Json<DeviceView> {
+    Json(state.view().device.clone())
 }
 
 /// The settings in force, and where each came from. Secrets are hidden.
