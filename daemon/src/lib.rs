@@ -8,6 +8,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod docker;
+pub mod doctor;
 pub mod exit;
 pub mod failpoint;
 pub mod firstboot;
