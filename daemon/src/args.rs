@@ -68,6 +68,8 @@ pub enum Cmd {
     Resume,
     /// How the containers are
     Status,
+    /// Look at everything that Dockbeacon needs, and say what to do about what is not well
+    Doctor,
     /// Forget the password and all API tokens; prints the code with which the device is claimed anew
     ResetPassword,
     /// Hand back lamps that a dead daemon left lit; the service's unit runs this when the daemon ends

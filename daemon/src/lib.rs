@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod device;
 pub mod docker;
+pub mod doctor;
 pub mod exit;
 pub mod failpoint;
 pub mod firstboot;

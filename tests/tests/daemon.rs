@@ -147,6 +147,8 @@ fn it_starts_and_answers_over_the_socket_and_to_a_token() {
 
         let line = daemon.wait_log("Claim code: ", SOON).await?;
         let code = line.rsplit("Claim code: ").next().unwrap_or_default();
+        // First boot's units show the same one on the console, and learn from these files when to take it away.
+        assert_eq!(std::fs::read_to_string(home.state.join("claim-code"))?.trim(), code.trim());
         let client = reqwest::Client::builder().no_proxy().build()?;
         let post = |path: &str, cookie: &str, body: Value| {
             let request = client.post(format!("{}/api/v1/{path}", daemon.base)).header("cookie", cookie);
@@ -161,6 +163,7 @@ fn it_starts_and_answers_over_the_socket_and_to_a_token() {
         let asked = client.get(format!("{}/api/v1/status", daemon.base)).bearer_auth(token).send().await?;
         assert_eq!(asked.status(), 200);
         status_until(&home, |s| s["claimed"] == true).await?;
+        assert!(home.state.join("claimed").exists() && !home.state.join("claim-code").exists());
 
         // The log says when it started, with what, and nobody's secret.
         daemon.wait_log("started event=\"started\"", SOON).await?;

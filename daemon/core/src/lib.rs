@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod device;
+pub mod doctor;
 pub mod event;
 pub mod model;
 pub mod now;

@@ -11,6 +11,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
+use dockbeacon_core::doctor::{Verdict, examine};
 use dockbeacon_core::settings;
 use serde_json::{Value, json};
 
@@ -19,7 +20,7 @@ use crate::config::{self, Loaded};
 use crate::exit::ExitCode;
 use crate::handles::{Actor, Summary, UpdateRequest};
 use crate::lock::{self, LockError};
-use crate::{app, firstboot, http, telemetry};
+use crate::{app, doctor, firstboot, http, telemetry};
 use way::{Failure, Way};
 
 /// Where the state is kept unless told otherwise.
@@ -102,6 +103,13 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
         Cmd::ResetPassword => {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;
             report(cli, &way.reset_password().await?, false)
+        }
+        Cmd::Doctor => {
+            let loaded = load(cli, &[])?;
+            let findings = examine(&Box::pin(doctor::look(&loaded.settings, &state_dir(cli))).await);
+            print(&if cli.json { pretty(&json!(findings)) } else { show::doctor(&findings) })?;
+            let bad = findings.iter().any(|finding| finding.verdict == Verdict::Bad);
+            Ok(if bad { ExitCode::Failed } else { ExitCode::Done })
         }
         Cmd::Status => {
             let way = Way::open(&load(cli, &[])?, &state_dir(cli)).await?;

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use dockbeacon_core::doctor::{Finding, Verdict};
 use serde_json::json;
 
 use super::pretty;
@@ -26,6 +27,24 @@ pub fn config(loaded: &Loaded, as_json: bool) -> String {
     let mut text = table(["SETTING", "VALUE", "FROM"], &rows);
     for notice in &loaded.notices {
         let _ = writeln!(text, "note: {notice}");
+    }
+    text
+}
+
+/// `doctor`.
+pub fn doctor(findings: &[Finding]) -> String {
+    let mut text = String::new();
+    for finding in findings {
+        let mark = match finding.verdict {
+            Verdict::Good => "ok",
+            Verdict::Unknown => "-",
+            Verdict::Warning => "WARNING",
+            Verdict::Bad => "BAD",
+        };
+        let _ = writeln!(text, "{mark:<8} {:<12} {}", finding.topic, finding.what);
+        if !finding.remedy.is_empty() {
+            let _ = writeln!(text, "{:<21} do: {}", "", finding.remedy);
+        }
     }
     text
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use dockbeacon_core::provision::acts::host_name;
-use dockbeacon_core::provision::name::instead;
+use dockbeacon_core::provision::name::{instead, way_out};
 use dockbeacon_core::provision::report::Outcome;
 use dockbeacon_core::provision::steps::Step;
 
@@ -107,19 +107,8 @@ async fn wait(patience: Duration, so: impl Fn() -> bool, tell: impl FnOnce()) ->
 /// Whether there is a way out: a default route.
 fn connected(card: &Card) -> bool {
     let four = card.text("proc/net/route").unwrap_or_default();
-    let four = four.lines().skip(1).any(|line| {
-        let mut words = line.split_whitespace();
-        let device = words.next().unwrap_or("lo");
-        device != "lo" && words.next() == Some("00000000")
-    });
     let six = card.text("proc/net/ipv6_route").unwrap_or_default();
-    let six = six.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        words.first().is_some_and(|to| to.bytes().all(|b| b == b'0'))
-            && words.get(1) == Some(&"00")
-            && words.last().is_some_and(|device| *device != "lo")
-    });
-    four || six
+    way_out(&four, &six)
 }
 
 /// A name that another device has gets the last four of the serial number.

@@ -1,6 +1,22 @@
-//! A host name that another device in the network has already.
+//! The network as a new device meets it: whether there is a way out, and a host name that another device has already.
 //!
-//! Owns the name that is taken instead. Must never look at the network.
+//! Owns both answers. Must never look at the network.
+
+/// Whether there is a default route, by the kernel's tables of both protocols.
+#[must_use]
+pub fn way_out(route: &str, ipv6_route: &str) -> bool {
+    let four = route.lines().skip(1).any(|line| {
+        let mut words = line.split_whitespace();
+        words.next().is_some_and(|device| device != "lo") && words.next() == Some("00000000")
+    });
+    let six = ipv6_route.lines().any(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words.first().is_some_and(|to| to.bytes().all(|b| b == b'0'))
+            && words.get(1) == Some(&"00")
+            && words.last().is_some_and(|device| *device != "lo")
+    });
+    four || six
+}
 
 /// The new name, where the mDNS responder had to give way: it then calls itself `NAME-2` and so on. `serial` is the board's serial
 /// number, or anything else that is this device's own.
@@ -25,6 +41,24 @@ pub fn instead(ours: &str, responder: &str, serial: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_default_route_of_either_protocol_is_a_way_out() {
+        let head = "Iface\tDestination\tGateway \tFlags\n";
+        let zero = "0".repeat(32);
+        let six = |device: &str| {
+            format!("{zero} 00 {zero} 00 {zero} 00000400 00000001 00000000 00000003 {device}\n")
+        };
+        let table = [
+            (String::new(), String::new(), false),
+            (format!("{head}eth0\t0002A8C0\t00000000\t0001\n"), six("lo"), false),
+            (format!("{head}eth0\t00000000\t0102A8C0\t0003\n"), String::new(), true),
+            (head.to_owned(), six("wlan0"), true),
+        ];
+        for (route, ipv6_route, expected) in table {
+            assert_eq!(way_out(&route, &ipv6_route), expected, "{route}{ipv6_route}");
+        }
+    }
 
     #[test]
     fn only_a_name_that_had_to_give_way_is_changed() {
