@@ -63,6 +63,8 @@ fn as_declared(vm: &mut Vm) {
         "docker info --format '{{.Driver}} {{.LiveRestoreEnabled}} {{.LoggingDriver}} {{.CgroupVersion}} {{.Swarm.LocalNodeState}}'",
         "overlay2 true local 2 inactive",
     );
+    // The kernel confines containers, by a profile that the engine itself brings.
+    is("docker info --format '{{range .SecurityOptions}}{{.}} {{end}}' | grep -o apparmor", "apparmor");
     is("docker compose version --short >/dev/null && echo there", "there");
     is("grep -ow memory /sys/fs/cgroup/cgroup.controllers", "memory");
     is("docker info --format '{{.MemoryLimit}} {{.PidsLimit}}'", "true true");
