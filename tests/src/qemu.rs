@@ -230,6 +230,11 @@ impl Line {
     }
 }
 
+/// What a terminal would show: without carriage returns and the codes that erase a line.
+fn plain(said: &str) -> String {
+    said.replace('\r', "").replace("\x1b[K", "").trim().to_owned()
+}
+
 /// A running machine; switched off when dropped.
 #[derive(Debug)]
 pub struct Vm {
@@ -316,7 +321,7 @@ impl Vm {
         // A line that comes before the shell is lost: ask until it answers.
         loop {
             let before = self.shell.text().len();
-            self.shell.send("stty -echo; PS1=; PS2=; set +m; echo shell-$((40 + 2))-here")?;
+            self.shell.send("export TERM=dumb SYSTEMD_COLORS=0 SYSTEMD_PAGER=; stty -echo; PS1=; PS2=; set +m; echo shell-$((40 + 2))-here")?;
             let line = self.shell.clone();
             let answered = move || line.text()[before..].contains("shell-42-here");
             if self.wait(Duration::from_secs(2), "the shell", answered).is_ok() {
@@ -356,7 +361,7 @@ impl Vm {
             let (_, rest) = text.split_once("begin-42")?;
             let (said, end) = rest.rsplit_once("end-42-")?;
             let (status, _) = end.split_once(['\r', '\n'])?;
-            Some((status.trim().parse().ok()?, said.replace('\r', "").trim().to_owned()))
+            Some((status.trim().parse().ok()?, plain(said)))
         };
         let answer = Arc::new(answer);
         let asked = Arc::clone(&answer);

@@ -283,7 +283,6 @@ fn the_units_are_installed() {
         }
     }
     for wanted in [
-        "apparmor.service",
         "avahi-daemon.service",
         "dockbeacon.service",
         "docker.service",
