@@ -18,6 +18,10 @@ use tempfile::TempDir;
 use crate::card::Card;
 use crate::sandbox::{free_port, locked};
 
+/// The shell's unit tries again until its line has been found on the USB bus. In words of the unit:
+/// `StartLimitIntervalSec=0` and `RestartSec=1`.
+const PATIENT: &str = "systemd.set_credential_binary=systemd.unit-dropin.debug-shell.service:W1VuaXRdClN0YXJ0TGltaXRJbnRlcnZhbFNlYz0wCltTZXJ2aWNlXQpSZXN0YXJ0U2VjPTEK";
+
 /// Which machine the card is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
@@ -144,8 +148,10 @@ impl Setup {
                 qemu.args(["-serial", "chardev:console"]);
             }
             Machine::Raspi3b => {
-                console =
-                    format!("console=ttyS1,115200 {words} systemd.debug-shell=ttyUSB0 {off} {}", self.append);
+                console = format!(
+                    "console=ttyS1,115200 {words} systemd.debug-shell=ttyUSB0 {PATIENT} {off} {}",
+                    self.append
+                );
                 let own = place("board.dtb");
                 if self.dtb.is_none() {
                     card.boot_take("bcm2837-rpi-3-b.dtb", &own)?;

@@ -10,8 +10,8 @@ use dockbeacon_tests::qemu::{Machine, Setup, Vm};
 use tempfile::TempDir;
 
 /// Emulation on a busy machine is slow; nothing here is a promise of speed.
-const BOOT: Duration = Duration::from_secs(420);
-const SOON: Duration = Duration::from_secs(60);
+const BOOT: Duration = Duration::from_secs(900);
+const SOON: Duration = Duration::from_secs(180);
 
 /// A card that may be written to.
 fn card() -> (TempDir, Card) {
