@@ -6,14 +6,17 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
-use dockbeacon_core::provision::claim::{FILE, Offer, fingerprint, owned_banner};
-use sha2::{Digest as _, Sha256};
+use dockbeacon_core::provision::claim::{FILE, Offer, owned_banner};
+use dockbeacon_core::settings::HttpSettings;
+use nix::unistd::chown;
 
 use super::card::{Card, DAEMON_STATE, make_folder};
 use super::identity;
+use super::report::say;
 use super::runner::{Run, installed};
-use crate::config;
+use crate::http::tls::Identity;
 use crate::owner::{self, Owner};
+use crate::{config, failpoint};
 
 /// agetty shows what lies here above the login prompt.
 const BANNER: &str = "run/issue.d/60-dockbeacon.issue";
@@ -26,7 +29,8 @@ pub fn claimed(card: &Card) -> bool {
 /// Makes what is shown agree with what is so.
 pub fn run(card: &Card) -> Result<String> {
     let host_name = identity::name(card).unwrap_or_else(|| "dockbeacon".to_owned());
-    let port = port(card);
+    let settings = settings(card);
+    let port = settings.as_ref().map_or(3625, |http| http.listen.port());
     if claimed(card) {
         if card.boot_is_there() {
             card.remove(&format!("boot/firmware/{FILE}"))?;
@@ -46,8 +50,7 @@ pub fn run(card: &Card) -> Result<String> {
             if made {
                 std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o750))?;
                 if let Some((uid, gid)) = daemon {
-                    nix::unistd::chown(&state, Some(uid), Some(gid))
-                        .context("giving the state folder to the daemon")?;
+                    chown(&state, Some(uid), Some(gid)).context("giving the state folder to the daemon")?;
                 }
             }
             card.write(
@@ -59,7 +62,14 @@ pub fn run(card: &Card) -> Result<String> {
             code
         }
     };
-    let offer = Offer { host_name, port, code, fingerprint: certificate(card) };
+    failpoint::hit("firstboot.claim.code");
+    let certificate = settings.map(|http| certificate(card, &http, &host_name)).transpose();
+    // Without a fingerprint the page can be claimed all the same, and the daemon says what is wrong with its certificate.
+    let fingerprint = certificate.unwrap_or_else(|error| {
+        say(&format!("first boot: the certificate: {error:#}"));
+        None
+    });
+    let offer = Offer { host_name, port, code, fingerprint };
     card.write(BANNER, offer.banner().as_bytes(), 0o600, None)?;
     if card.boot_is_there() {
         card.write_boot(FILE, offer.file().as_bytes())?;
@@ -78,24 +88,24 @@ pub async fn run_and_show(card: &Card) -> Result<String> {
     Ok(said)
 }
 
-/// The page's port.
-fn port(card: &Card) -> u16 {
+/// The settings of the page; the defaults where the file is not valid, which the daemon complains about.
+fn settings(card: &Card) -> Option<HttpSettings> {
     let path = card.path("etc/dockbeacon/config.yaml");
     let named = path.exists().then_some(path.as_path());
-    config::load(named, []).map_or(3625, |loaded| loaded.settings.http.listen.port())
+    config::load(named, []).or_else(|_| config::load(None, [])).ok().map(|loaded| loaded.settings.http)
 }
 
-/// The fingerprint of the certificate that the page shows.
-fn certificate(card: &Card) -> Option<String> {
-    use base64::Engine as _;
-    let pem = card.text(&format!("{DAEMON_STATE}/tls/certificate.pem"))?;
-    let body: String = pem
-        .lines()
-        .skip_while(|line| !line.starts_with("-----BEGIN CERTIFICATE"))
-        .skip(1)
-        .take_while(|line| !line.starts_with("-----END"))
-        .map(str::trim)
-        .collect();
-    let der = base64::engine::general_purpose::STANDARD.decode(body).ok().filter(|der| !der.is_empty())?;
-    Some(fingerprint(&Sha256::digest(der)))
+/// The fingerprint of the certificate that the page shows. It is made here at the first time, so that it can be shown before the
+/// daemon starts, whose it is.
+fn certificate(card: &Card, settings: &HttpSettings, host_name: &str) -> Result<String> {
+    let identity = Identity::open(&card.path(DAEMON_STATE), settings, host_name)?;
+    let folder = card.path(&format!("{DAEMON_STATE}/tls"));
+    if let (Some((uid, gid)), Ok(entries)) = (card.daemon_owner(), std::fs::read_dir(&folder)) {
+        let all = entries.flatten().map(|entry| entry.path()).chain([folder]);
+        for path in all {
+            chown(&path, Some(uid), Some(gid))
+                .with_context(|| format!("giving {} to the daemon", path.display()))?;
+        }
+    }
+    Ok(identity.fingerprint)
 }

@@ -55,6 +55,12 @@ fn a_card_becomes_what_its_file_asks_for() {
     assert_eq!(card.mode("home/alice/.ssh"), 0o700);
     assert_eq!(card.text("etc/sudoers.d/050-dockbeacon-alice"), "alice ALL=(ALL:ALL) ALL\n");
     assert!(card.has("etc/systemd/system/multi-user.target.wants/ssh.service"));
+    // The certificate is there before the daemon that serves it, and is the daemon's.
+    let key = std::fs::metadata(card.path("var/lib/dockbeacon/tls/key.pem")).unwrap();
+    assert_eq!(
+        (std::os::unix::fs::MetadataExt::uid(&key), card.mode("var/lib/dockbeacon/tls/key.pem")),
+        (990, 0o600)
+    );
     // Nothing that was said, reported or left on the boot partition holds a secret.
     let left = card.text("boot/firmware/dockbeacon.yaml");
     assert!(
@@ -73,6 +79,7 @@ fn a_card_becomes_what_its_file_asks_for() {
     for shown in ["run/issue.d/60-dockbeacon.issue", "boot/firmware/dockbeacon-claim.txt"] {
         let text = card.text(shown);
         assert!(text.contains(&code) && text.contains("https://shelf-pi.local:3625/"), "{text}");
+        assert!(text.contains("Certificate  SHA-256 "), "{text}");
     }
 }
 

@@ -60,12 +60,6 @@ pub fn owned_banner(host_name: &str, port: u16) -> String {
     format!("\nDockbeacon: https://{host_name}.local:{port}/\n\n")
 }
 
-/// Bytes as `AB:CD:…`.
-#[must_use]
-pub fn fingerprint(digest: &[u8]) -> String {
-    digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,7 +70,7 @@ mod tests {
             host_name: "dockbeacon".to_owned(),
             port: 3625,
             code: "K7QF-2M9T-XW3B".to_owned(),
-            fingerprint: Some(fingerprint(&[0xab; 32])),
+            fingerprint: Some(["AB"; 32].join(":")),
         };
         let banner = offer.banner();
         assert!(banner.lines().all(|line| line.len() <= 80), "{banner}");
