@@ -59,6 +59,9 @@ fn look(work: &Work, state_dir: &Path) {
     let changes = changes(&before, &now);
     // A degree more is no reason to draw everything anew; the next snapshot has it.
     work.board.state().device = now;
+    if before.is_empty() {
+        work.board.changed.notify_one();
+    }
     for change in changes {
         work.board.tell(change);
     }
@@ -96,6 +99,7 @@ impl Ladder {
         });
         let memory: Memory = kept.and_then(|json| serde_json::from_str(&json).ok()).unwrap_or_default();
         work.board.state().safe_mode = memory.safe_mode;
+        work.board.changed.notify_one();
         Self { memory, away_since: None, unhealthy: BTreeMap::new() }
     }
 
