@@ -267,14 +267,17 @@ fn the_state_is_its_owners_alone() {
         daemon.wait_ready(SOON).await?;
         let mode = |path: &Path| std::fs::metadata(path).map(|m| m.permissions().mode() & 0o777);
         assert_eq!(mode(&home.state)?, 0o700);
-        for entry in std::fs::read_dir(&home.state)? {
-            let path = entry?.path();
-            let wanted: &[u32] = match path.file_name().and_then(|n| n.to_str()) {
-                Some("lock") => &[0o640],
-                Some("control.sock") => &[0o600, 0o660],
-                _ => &[0o600],
-            };
-            assert!(wanted.contains(&mode(&path)?), "{} has {:o}", path.display(), mode(&path)?);
+        for folder in [home.state.clone(), home.state.join("tls")] {
+            for entry in std::fs::read_dir(&folder)? {
+                let path = entry?.path();
+                let wanted: &[u32] = match path.file_name().and_then(|n| n.to_str()) {
+                    Some("lock") => &[0o640],
+                    Some("control.sock") => &[0o600, 0o660],
+                    Some("tls") => &[0o700],
+                    _ => &[0o600],
+                };
+                assert!(wanted.contains(&mode(&path)?), "{} has {:o}", path.display(), mode(&path)?);
+            }
         }
         Ok(())
     });
