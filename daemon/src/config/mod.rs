@@ -8,12 +8,16 @@ use std::path::{Path, PathBuf};
 
 pub use dockbeacon_core::settings::Argument;
 use dockbeacon_core::settings::{
-    self, Explained, Input, Merged, Notice, RawEntry, SettingErrors, Settings, table,
+    self, Explained, Input, Merged, Notice, SettingErrors, Settings, SettingsFile, table,
 };
 use dockbeacon_core::text::TextError;
 
 /// The file that is read when none is named; it need not exist.
 pub const DEFAULT_PATH: &str = "/etc/dockbeacon/config.yaml";
+
+/// What the SD card image sets differently from a machine with other work; weaker than the owner's file, and read only where
+/// none is named.
+pub const IMAGE_PATH: &str = "/usr/lib/dockbeacon/config.yaml";
 
 /// No file that holds settings or one secret is larger.
 const LARGEST: u64 = 1024 * 1024;
@@ -89,14 +93,17 @@ pub fn load_with(
     env: impl IntoIterator<Item = (String, String)>,
     arguments: Vec<Argument>,
 ) -> Result<Loaded, ConfigError> {
-    let entries = entries(path)?;
-    let input = Input {
-        file: path.unwrap_or(Path::new(DEFAULT_PATH)).display().to_string(),
-        entries,
-        env: env.into_iter().collect(),
-        arguments,
-        read_file: &read_small,
+    let found = match path {
+        Some(path) => {
+            let path = path.to_owned();
+            vec![entries(&path)?.ok_or(ConfigError::Missing { path })?]
+        }
+        None => [IMAGE_PATH, DEFAULT_PATH]
+            .into_iter()
+            .filter_map(|path| entries(Path::new(path)).transpose())
+            .collect::<Result<_, _>>()?,
     };
+    let input = Input { files: found, env: env.into_iter().collect(), arguments, read_file: &read_small };
     let settings::Resolved { settings, merged, notices } = settings::resolve(&input)?;
     Ok(Loaded { settings, explained: settings::explain(&merged), notices, merged })
 }
@@ -107,28 +114,20 @@ pub fn changed(old: &Loaded, new: &Loaded) -> Vec<&'static table::Key> {
     settings::changed(&old.merged, &new.merged)
 }
 
-fn entries(named: Option<&Path>) -> Result<Vec<RawEntry>, ConfigError> {
-    let path = named.unwrap_or(Path::new(DEFAULT_PATH));
+/// The file's settings; `None` where there is no file.
+fn entries(path: &Path) -> Result<Option<SettingsFile>, ConfigError> {
     let text = match read(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return match named {
-                Some(path) => Err(ConfigError::Missing { path: path.to_owned() }),
-                None => Ok(Vec::new()),
-            };
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => {
             return Err(ConfigError::Unreadable { path: path.to_owned(), why: error.to_string() });
         }
     };
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    settings::flat::read(text).map_err(|TextError { place, what, remedy }| ConfigError::Syntax {
-        path: path.to_owned(),
-        line: place.line,
-        column: place.column,
-        what,
-        remedy,
-    })
+    let entries = settings::flat::read(text).map_err(|TextError { place, what, remedy }| {
+        ConfigError::Syntax { path: path.to_owned(), line: place.line, column: place.column, what, remedy }
+    })?;
+    Ok(Some(SettingsFile { name: path.display().to_string(), entries }))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

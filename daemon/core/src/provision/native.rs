@@ -6,7 +6,7 @@ use super::check;
 use super::customisation::{Customisation, Keyboard, Password, Sudo, User, Wifi, WifiKey, Wired};
 use super::reader::Reader;
 use super::redact;
-use crate::settings::{self, Input, Kind as ValueKind, flat, table};
+use crate::settings::{self, Input, Kind as ValueKind, SettingsFile, flat, table};
 use crate::text::{Kind, Node, Place, yaml};
 
 const TOP: [&str; 14] = [
@@ -257,8 +257,7 @@ fn own_settings(reader: &mut Reader<'_>, node: &Node, c: &mut Customisation) {
         return;
     }
     let input = Input {
-        file: reader.file.to_owned(),
-        entries: entries.clone(),
+        files: vec![SettingsFile { name: reader.file.to_owned(), entries: entries.clone() }],
         env: std::collections::BTreeMap::new(),
         arguments: Vec::new(),
         read_file: &|_| None,

@@ -1,6 +1,6 @@
 //! The first two stages: from what was written to one value per key, with its origin.
 //!
-//! Owns precedence: default < file < compatible variables < own variables < command line. Refuses unknown keys of the file
+//! Owns precedence: default < the image's file < the owner's file < compatible variables < own variables < command line. Refuses unknown keys of the file
 //! and every value of the wrong type, all at once. Must never decide what a combination of values means, except where
 //! Watchtower's variables do.
 
@@ -34,12 +34,19 @@ pub struct Argument {
     pub text: String,
 }
 
+/// A settings file that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsFile {
+    /// What it is called in messages.
+    pub name: String,
+    /// Its keys.
+    pub entries: Vec<RawEntry>,
+}
+
 /// Everything that settings are made of.
 pub struct Input<'a> {
-    /// What the file is called in messages.
-    pub file: String,
-    /// Its keys; empty without a file.
-    pub entries: Vec<RawEntry>,
+    /// Settings files, the weaker first: the image's, then the owner's.
+    pub files: Vec<SettingsFile>,
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     /// Options of the command line.
@@ -157,7 +164,9 @@ pub fn merge(input: &Input<'_>) -> Result<Merged, SettingErrors> {
         m.take(key, &RawValue::Scalar(key.default.to_owned()), Origin::Default);
         m.merged.slots.entry(key.name).or_insert(Slot { value: Value::Unset, origin: Origin::Default });
     }
-    m.file(input);
+    for file in &input.files {
+        m.file(file);
+    }
     for key in KEYS {
         for compat in key.compat {
             m.compatible(key, *compat, &input.env);
@@ -220,10 +229,10 @@ impl Merging<'_> {
         }
     }
 
-    fn file(&mut self, input: &Input<'_>) {
+    fn file(&mut self, file: &SettingsFile) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
-        for RawEntry { key: name, value, line } in &input.entries {
-            let place = format!("{} line {line}", input.file);
+        for RawEntry { key: name, value, line } in &file.entries {
+            let place = format!("{} line {line}", file.name);
             if let Some(first) = seen.insert(name, *line) {
                 let what = format!("{name} stands here a second time, after line {first}");
                 let remedy = "remove one of them".to_owned();
@@ -232,7 +241,7 @@ impl Merging<'_> {
             }
             match table::key(name) {
                 Some(key) => {
-                    let origin = Origin::File { file: input.file.clone(), line: *line };
+                    let origin = Origin::File { file: file.name.clone(), line: *line };
                     self.take(key, value, origin);
                 }
                 None => {

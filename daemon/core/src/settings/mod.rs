@@ -17,7 +17,8 @@ use crate::panel::LineName;
 
 pub use explain::{Explained, explain, sample};
 pub use merge::{
-    Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, Slot, changed, merge,
+    Argument, Input, Merged, Notice, Origin, RawEntry, SettingError, SettingErrors, SettingsFile, Slot,
+    changed, merge,
 };
 pub use validate::{Resolved, resolve, validate};
 pub use value::{Kind, RawValue, Refused, Value, truth};

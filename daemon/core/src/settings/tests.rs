@@ -18,10 +18,13 @@ fn files(path: &str) -> Option<String> {
     (path == "/run/secrets/token" || path == "token.txt").then(|| "from a file\n".to_owned())
 }
 
+fn file(entries: Vec<RawEntry>) -> SettingsFile {
+    SettingsFile { name: "config.yaml".to_owned(), entries }
+}
+
 fn input<'a>(entries: &[(&str, &str)], env: &[(&str, &str)]) -> Input<'a> {
     Input {
-        file: "config.yaml".to_owned(),
-        entries: entries.iter().enumerate().map(|(n, (k, v))| entry(k, v, n + 1)).collect(),
+        files: vec![file(entries.iter().enumerate().map(|(n, (k, v))| entry(k, v, n + 1)).collect())],
         env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         arguments: Vec::new(),
         read_file: &files,
@@ -110,7 +113,7 @@ fn every_key_reaches_the_settings() {
             assert_eq!(changed(&good(&[], &[]).merged, &resolved.merged), [key]);
         }
         let empty = RawEntry { key: key.name.to_owned(), value: RawValue::Empty, line: 1 };
-        let empty = Input { entries: vec![empty], ..input(&[], &[]) };
+        let empty = Input { files: vec![file(vec![empty])], ..input(&[], &[]) };
         assert_eq!(resolve(&empty).unwrap().settings, plain);
     }
 }
@@ -183,7 +186,7 @@ fn unknown_keys_are_refused_with_the_nearest() {
         ["config.yaml line 2: run-once stands here a second time, after line 1; remove one of them"]
     );
     let list = RawEntry { key: "log.level".to_owned(), value: RawValue::List(vec![]), line: 3 };
-    let error = resolve(&Input { entries: vec![list], ..input(&[], &[]) }).unwrap_err();
+    let error = resolve(&Input { files: vec![file(vec![list])], ..input(&[], &[]) }).unwrap_err();
     assert!(error.to_string().contains("a list stands where one value belongs"));
 }
 
@@ -380,4 +383,19 @@ fn the_sample_names_every_setting() {
         assert!(sample.contains(&key.env()));
     }
     assert!(sample.lines().all(|l| l.len() <= 110), "{sample}");
+}
+
+#[test]
+fn the_owners_file_wins_over_the_images() {
+    let image = SettingsFile {
+        name: "/usr/lib/dockbeacon/config.yaml".to_owned(),
+        entries: vec![entry("http.listen", "[::]:3625", 1), entry("device.ladder", "true", 2)],
+    };
+    let owner = file(vec![entry("http.listen", "127.0.0.1:3625", 4)]);
+    let found = resolve(&Input { files: vec![image, owner], ..input(&[], &[]) }).unwrap();
+    assert_eq!(found.settings.http.listen.to_string(), "127.0.0.1:3625");
+    assert_eq!(found.merged.slots["http.listen"].origin.to_string(), "config.yaml line 4");
+    assert!(found.settings.device.ladder);
+    let origin = found.merged.slots["device.ladder"].origin.to_string();
+    assert_eq!(origin, "/usr/lib/dockbeacon/config.yaml line 2");
 }

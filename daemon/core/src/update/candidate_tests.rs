@@ -56,13 +56,8 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let input = Input {
-            file: "config.yaml".to_owned(),
-            entries: Vec::new(),
-            env: BTreeMap::new(),
-            arguments: Vec::new(),
-            read_file: &|_| None,
-        };
+        let input =
+            Input { files: Vec::new(), env: BTreeMap::new(), arguments: Vec::new(), read_file: &|_| None };
         Self {
             web: container("web"),
             others: Vec::new(),

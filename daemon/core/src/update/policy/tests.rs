@@ -8,8 +8,7 @@ use crate::settings::{Input, resolve};
 
 fn settings() -> UpdateSettings {
     let input = Input {
-        file: "config.yaml".to_owned(),
-        entries: Vec::new(),
+        files: Vec::new(),
         env: std::collections::BTreeMap::new(),
         arguments: Vec::new(),
         read_file: &|_| None,
