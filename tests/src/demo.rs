@@ -28,7 +28,15 @@ pub fn target_dir() -> PathBuf {
 /// # Errors
 /// `rustc` or its musl target is missing; the message says how to add it.
 pub fn binary() -> Result<Vec<u8>> {
-    let target = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    binary_for(std::env::consts::ARCH)
+}
+
+/// The same for another machine: `aarch64`, `x86_64`.
+///
+/// # Errors
+/// As [`binary`].
+pub fn binary_for(machine: &str) -> Result<Vec<u8>> {
+    let target = format!("{machine}-unknown-linux-musl");
     let folder = target_dir().join("demo-service");
     let file = folder.join(format!("{target}-{}", &sha256(SOURCE.as_bytes())[..16]));
     if !file.exists() {
@@ -38,9 +46,16 @@ pub fn binary() -> Result<Vec<u8>> {
         let (source, built) = (work.path().join("demo_service.rs"), work.path().join("built"));
         std::fs::write(&source, SOURCE)?;
         let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        // For another machine Rust's own linker and musl do, where its compiler is not there.
+        let foreign: &[&str] = if machine == std::env::consts::ARCH {
+            &[]
+        } else {
+            &["-C", "linker=rust-lld", "-C", "link-self-contained=yes"]
+        };
         let output = Command::new(rustc)
             .args(["--edition", "2024", "--crate-type", "bin", "--target", &target])
             .args(["-C", "opt-level=s", "-C", "panic=abort", "-C", "strip=symbols"])
+            .args(foreign)
             .arg("-o")
             .arg(&built)
             .arg(&source)

@@ -52,8 +52,22 @@ impl ImageSpec {
     /// # Errors
     /// The service cannot be compiled.
     pub fn demo(version: &str) -> Result<Self> {
+        Ok(Self::demo_of(version, crate::demo::binary()?))
+    }
+
+    /// The same for the device's machine, whatever this one is.
+    ///
+    /// # Errors
+    /// As [`Self::demo`].
+    pub fn demo_arm64(version: &str) -> Result<Self> {
+        let mut image = Self::demo_of(version, crate::demo::binary_for("aarch64")?);
+        image.arch = "arm64".into();
+        Ok(image)
+    }
+
+    fn demo_of(version: &str, binary: Vec<u8>) -> Self {
         let mut image = Self::empty(version);
-        image.files.push(("demo".into(), crate::demo::binary()?, 0o755));
+        image.files.push(("demo".into(), binary, 0o755));
         image.set("Entrypoint", json!(["/demo"]));
         image.set("Env", json!(["PATH=/", format!("VERSION={version}")]));
         image.set("ExposedPorts", json!({"8080/tcp": {}}));
@@ -64,7 +78,7 @@ impl ImageSpec {
             json!({"Test": ["CMD", "/demo", "--probe", "http://127.0.0.1:8080/health"],
                    "Interval": second, "Timeout": 2 * second, "StartPeriod": 0, "Retries": 2}),
         );
-        Ok(image)
+        image
     }
 
     /// Sets one field of the configuration; null removes it.

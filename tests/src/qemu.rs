@@ -18,6 +18,9 @@ use tempfile::TempDir;
 use crate::card::Card;
 use crate::sandbox::{free_port, locked};
 
+/// Where the device finds the one port that it was given.
+pub const REGISTRY: &str = "10.0.2.100:5000";
+
 /// Which machine the card is put into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Machine {
@@ -35,6 +38,7 @@ pub struct Setup {
     more: Vec<String>,
     dtb: Option<std::path::PathBuf>,
     network: bool,
+    registry: Option<u16>,
     qtest: bool,
     watchdog: bool,
 }
@@ -49,6 +53,7 @@ impl Setup {
             more: Vec::new(),
             dtb: None,
             network: true,
+            registry: None,
             qtest: false,
             watchdog: false,
         }
@@ -79,6 +84,13 @@ impl Setup {
     #[must_use]
     pub fn without_network(mut self) -> Self {
         self.network = false;
+        self
+    }
+
+    /// Lets the device reach this port of the machine, and nothing else of it, at [`REGISTRY`].
+    #[must_use]
+    pub fn with_registry(mut self, port: u16) -> Self {
+        self.registry = Some(port);
         self
     }
 
@@ -123,7 +135,7 @@ impl Setup {
         let (page, ssh) = (free_port()?, free_port()?);
 
         let mut qemu = Command::new("qemu-system-aarch64");
-        qemu.args(["-display", "none", "-monitor", "none", "-no-reboot", "-accel", "tcg,tb-size=256"]);
+        qemu.args(["-display", "none", "-no-reboot", "-accel", "tcg,tb-size=256"]);
         qemu.arg("-kernel").arg(place("kernel")).arg("-initrd").arg(place("initrd"));
         // The shell is systemd's own debug shell: it is asked for on the kernel's command line, which only the machine's owner
         // has a hand on, and is no part of the image.
@@ -158,7 +170,10 @@ impl Setup {
             }
         }
         if self.network {
-            let forward = format!("hostfwd=tcp:127.0.0.1:{page}-:3625,hostfwd=tcp:127.0.0.1:{ssh}-:22");
+            let mut forward = format!("hostfwd=tcp:127.0.0.1:{page}-:3625,hostfwd=tcp:127.0.0.1:{ssh}-:22");
+            if let Some(port) = self.registry {
+                forward += &format!(",guestfwd=tcp:{REGISTRY}-cmd:busybox nc 127.0.0.1 {port}");
+            }
             qemu.args(["-netdev", &format!("user,id=net,restrict=on,{forward}")]);
             qemu.args([
                 "-device",
@@ -178,6 +193,9 @@ impl Setup {
         if self.qtest {
             qemu.arg("-qtest").arg(format!("unix:{},server=on,wait=off", place("qtest").display()));
             qemu.args(["-qtest-log", "/dev/null"]);
+            qemu.arg("-monitor").arg(format!("unix:{},server=on,wait=off", place("monitor").display()));
+        } else {
+            qemu.args(["-monitor", "none"]);
         }
         qemu.arg("-append").arg(console).args(&self.more);
         qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(std::fs::File::create(place("stderr"))?);
@@ -189,6 +207,7 @@ impl Setup {
             page,
             ssh,
             started: Instant::now(),
+            chip: std::sync::OnceLock::new(),
             dir,
         };
         vm.console = vm.connect("console")?;
@@ -250,6 +269,7 @@ pub struct Vm {
     /// Where its SSH is found.
     pub ssh: u16,
     started: Instant,
+    chip: std::sync::OnceLock<String>,
     dir: TempDir,
 }
 
@@ -390,6 +410,39 @@ impl Vm {
             bail!("QEMU's test socket on {command}: {answer}");
         }
         Ok(answer)
+    }
+
+    /// Sets the level of a line of the GPIO chip PL061, as a wire to the header would. Needs [`Setup::with_qtest`].
+    ///
+    /// # Errors
+    /// As [`Vm::qtest`].
+    pub fn set_line(&self, line: u8, high: bool) -> Result<()> {
+        let chip = self.pl061()?;
+        self.qtest(&format!("set_irq_in {chip} unnamed-gpio-in {line} {}", i32::from(high))).map(drop)
+    }
+
+    /// Where this machine has its GPIO chip: QEMU numbers what a machine consists of.
+    fn pl061(&self) -> Result<&str> {
+        if let Some(found) = self.chip.get() {
+            return Ok(found);
+        }
+        let mut stream = UnixStream::connect(self.dir.path().join("monitor")).context("no monitor")?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.write_all(b"info qom-tree\n")?;
+        let mut said = Vec::new();
+        let mut bytes = [0; 4096];
+        // The prompt comes once as a greeting, and once after the answer.
+        while said.windows(7).filter(|part| part == b"(qemu) ").count() < 2 {
+            match stream.read(&mut bytes)? {
+                0 => bail!("QEMU's monitor closed"),
+                n => said.extend_from_slice(&bytes[..n]),
+            }
+        }
+        let tree = String::from_utf8_lossy(&said);
+        let line =
+            tree.lines().find(|l| l.trim_end().ends_with("(pl061)")).context("the machine has no PL061")?;
+        let name = line.trim().trim_start_matches('/').split(' ').next().unwrap_or_default();
+        Ok(self.chip.get_or_init(|| format!("/machine/unattached/{name}")))
     }
 
     /// Pulls the plug: what the guest has not written is lost. A real card's own cache is not simulated.

@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_that_is_well_and_one_on_which_nothing_is() {
+    fn s4_a_device_that_is_well_and_one_on_which_nothing_is() {
         let ill = Seen {
             state: ("/var/lib/dockbeacon".to_owned(), Some("permission denied".to_owned())),
             time: (false, "2024-01-01 00:00:00 UTC".to_owned()),

@@ -4,7 +4,10 @@
 //! anything, nor write to the image.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests")]
 
+mod appliance;
 mod audit;
 mod boot;
+#[path = "../browser/mod.rs"]
+mod browser;
 mod papers;
 mod reproduce;

@@ -77,7 +77,7 @@ fn what_a_kernel_has_no_sensor_for_is_unknown() {
 }
 
 #[test]
-fn power_and_heat_now_and_since_the_start() {
+fn p8_power_and_heat_now_and_since_the_start() {
     let table = [
         ("0x0", Some("1"), Verdict::Bad, Verdict::Good),
         ("50005", Some("0"), Verdict::Bad, Verdict::Bad),
@@ -112,7 +112,7 @@ fn too_hot_stays_so_until_it_is_some_degrees_cooler() {
 }
 
 #[test]
-fn a_full_or_read_only_card_is_a_fault() {
+fn p8_a_full_or_read_only_card_is_a_fault() {
     let full = Observed { disks: vec![disk("/var/lib/docker", 400_000_000)], ..pi() };
     assert_eq!(of(&full, Measure::Space), (Verdict::Bad, "400 MB of 14 GB free".to_owned()));
     assert!(is_fault(&examine(&full, &LIMITS, &[])));
@@ -131,7 +131,7 @@ fn a_full_or_read_only_card_is_a_fault() {
 }
 
 #[test]
-fn wear_is_told_where_the_card_tells_it() {
+fn p8_wear_is_told_where_the_card_tells_it() {
     let table = [
         (Some("0x01"), Some("0x02 0x03"), Verdict::Good, "up to 30 % of its life is used"),
         (Some("0x01"), Some("0x09 0x01"), Verdict::Note, "up to 90 % of its life is used"),

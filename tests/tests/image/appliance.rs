@@ -1,0 +1,420 @@
+//! The appliance from the first boot on, as its owner has it: flashed with files of theirs, claimed by a press of the button, used,
+//! unplugged, hung, reset and switched off.
+//!
+//! Owns the order: one card goes through three boots of QEMU's own machine, because a boot costs minutes. A step is a function
+//! of its own that begins with its row's number. Must never reach beyond this machine.
+#![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
+
+use std::time::{Duration, Instant};
+
+use dockbeacon_tests::card::{self, Card};
+use dockbeacon_tests::image::ImageSpec;
+use dockbeacon_tests::qemu::{Machine, REGISTRY, Setup, Vm};
+use dockbeacon_tests::registry::Registry;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::boot::{self, BOOT, SOON, as_declared, memory, settled};
+use crate::browser::{browser, click, fill, open, until, until_within};
+
+const PASSWORD: &str = "harbour light seven";
+/// The button's line of the emulated chip, and its lamps: health, update, fault.
+const BUTTON: u8 = 6;
+const LAMPS: [u8; 3] = [0, 1, 2];
+/// An update with everything in it, under emulation.
+const UPDATE: Duration = Duration::from_secs(300);
+
+/// What the owner puts on the boot partition; gives the key of their SSH.
+fn prepare(card: &Card, folder: &std::path::Path) -> std::path::PathBuf {
+    let key = folder.join("key");
+    let made = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-C", "alice@laptop", "-f"])
+        .arg(&key)
+        .status()
+        .expect("ssh-keygen, from Debian's package openssh-client");
+    assert!(made.success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let [health, update, fault] = LAMPS.map(|line| format!("9030000.pl061:{line}"));
+    let settings = format!(
+        "hostname: shelf\n\
+         user:\n  name: alice\n  ssh-keys:\n    - {}\n  sudo: true\n\
+         time-zone: Europe/Berlin\n\
+         settings:\n\
+         \x20 panel:\n    health: {health}\n    update: {update}\n    fault: {fault}\n    button: 9030000.pl061:{BUTTON}\n\
+         \x20 schedule:\n    interval: never\n    check-on-start: false\n\
+         \x20 device:\n    engine-patience: 5s\n",
+        public.trim()
+    );
+    card.boot_write("dockbeacon.yaml", settings.as_bytes()).unwrap();
+    let image = ImageSpec::demo_arm64("1.0.0").unwrap().build().unwrap();
+    card.boot_write("apps/relay/relay.tar", &image.archive("local/relay:1").unwrap()).unwrap();
+    let service = "services:\n  relay:\n    image: local/relay:1\n    restart: unless-stopped\n    ports: ['8080:8080']\n";
+    card.boot_write("apps/relay/compose.yaml", service.as_bytes()).unwrap();
+    key
+}
+
+/// What the device answers on a port of its own.
+fn version(vm: &mut Vm, port: u16) -> String {
+    let ask = format!(
+        "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && printf \"GET /version HTTP/1.0\\r\\n\\r\\n\" >&3 && tail -n 1 <&3'"
+    );
+    vm.try_run(&ask, SOON).unwrap().1
+}
+
+/// Waits until a command succeeds on the device.
+fn wait_for(vm: &mut Vm, what: &str, limit: Duration) {
+    let seconds = limit.as_secs();
+    let (status, said) = vm
+        .try_run(
+            &format!("for i in $(seq {seconds}); do ( {what} ) && break; sleep 1; done; {what}"),
+            2 * limit,
+        )
+        .unwrap();
+    if status != 0 {
+        let log = vm
+            .run("journalctl -b -u 'dockbeacon*' -o short-monotonic --no-pager | tail -n 60", SOON)
+            .unwrap();
+        panic!("never true on the device: {what}\n{said}\n{log}");
+    }
+}
+
+/// Waits until the panel shows a state.
+fn wait_state(vm: &mut Vm, state: &str) {
+    wait_for(vm, &format!("dockbeacon --json status | grep -q '\"state\": *\"{state}\"'"), UPDATE);
+}
+
+/// Writes down for as long as the command runs what the kernel says of the lamps' lines; gives which were seen high.
+fn lit_while(vm: &mut Vm, command: &str, limit: Duration) -> (i32, String, Vec<u8>) {
+    let start = "base=$(sed -n 's/.*GPIOs \\([0-9]*\\)-.*9030000.pl061:$/\\1/p' /sys/kernel/debug/gpio); rm -f /run/lit; \
+        ( while [ ! -e /run/lit.end ]; do grep '|dockbeacon.*out hi' /sys/kernel/debug/gpio >>/run/lit; sleep 0.05; done ) & \
+        rm -f /run/lit.end";
+    vm.run(start, SOON).unwrap();
+    let (status, said) = vm.try_run(command, limit).unwrap();
+    let seen = vm
+        .run("touch /run/lit.end; wait; sed 's/.*gpio-\\([0-9]*\\).*/\\1/' /run/lit | sort -u | while read n; do echo $((n - base)); done; rm -f /run/lit.end", SOON)
+        .unwrap();
+    (status, said, seen.split_whitespace().map(|n| n.parse().unwrap()).collect())
+}
+
+/// Presses the button for so long.
+fn press(vm: &Vm, length: Duration) {
+    vm.set_line(BUTTON, false).unwrap();
+    // Time is what a gesture is about.
+    std::thread::sleep(length);
+    vm.set_line(BUTTON, true).unwrap();
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // The device signs its own certificate; which one it is, p5 compares.
+    let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).tls_info(true);
+    client.redirect(reqwest::redirect::Policy::none()).timeout(SOON).build().unwrap()
+}
+
+/// P5: the console tells address, code and fingerprint; the page has that certificate; plain http leads there.
+async fn p5_the_console_says_where_and_how(vm: &mut Vm) {
+    let console = vm.console.text();
+    assert!(console.contains("https://shelf.local:3625/"), "{console}");
+    let hex = |line: &str| -> String { line.trim().rsplit(' ').next().unwrap_or_default().to_owned() };
+    let lines: Vec<&str> = console.lines().map(|line| line.trim_end_matches('\r')).collect();
+    let at = lines.iter().rposition(|line| line.contains("Certificate  SHA-256 ")).expect("a fingerprint");
+    let shown = format!("{}{}", hex(lines[at]), hex(lines[at + 1]));
+    assert!(lines.iter().any(|line| line.contains("Claim code   ")), "{console}");
+    assert!(vm.run("cat /boot/firmware/dockbeacon-claim.txt", SOON).unwrap().contains("Claim code"));
+
+    let answer = client().get(format!("https://localhost:{}/livez", vm.page)).send().await.unwrap();
+    let certificate = answer.extensions().get::<reqwest::tls::TlsInfo>().unwrap().peer_certificate().unwrap();
+    let served: Vec<String> = Sha256::digest(certificate).iter().map(|b| format!("{b:02X}")).collect();
+    assert_eq!(shown, served.join(":"));
+    let plain = client().get(format!("http://localhost:{}/", vm.page)).send().await.unwrap();
+    assert_eq!(plain.status(), 403);
+    let text = plain.text().await.unwrap();
+    assert!(text.contains(&format!("https://localhost:{}/", vm.page)), "{text}");
+}
+
+/// P4: the card grew, and is what its file asked for.
+fn p4_the_device_is_what_its_file_asks_for(vm: &mut Vm, key: &std::path::Path) {
+    let mut is =
+        |command: &str, wanted: &str| assert_eq!(vm.run(command, SOON).unwrap(), wanted, "{command}");
+    is(
+        "hostname; cat /etc/timezone 2>/dev/null || readlink /etc/localtime | sed 's,.*zoneinfo/,,'",
+        "shelf\nEurope/Berlin",
+    );
+    is("id -nG alice | tr ' ' '\\n' | grep -x -e docker -e dockbeacon; echo none", "none");
+    is("[ $(df -k --output=size / | tail -n 1) -gt 3000000 ] && echo grown", "grown");
+    is("ls /etc/ssh/ssh_host_*_key | wc -l | grep -c [1-9]", "1");
+    let output = std::process::Command::new("ssh")
+        .args(["-i", &key.to_string_lossy(), "-p", &vm.ssh.to_string()])
+        .args(["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "BatchMode=yes"])
+        .args(["-o", "ConnectTimeout=60", "-o", "LogLevel=ERROR", "alice@127.0.0.1", "sudo -n id -un"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "root", "{output:?}");
+}
+
+/// P3: a service of the boot partition runs, from the image that lay beside it.
+fn p3_a_service_of_the_boot_partition_runs(vm: &mut Vm) {
+    wait_for(
+        vm,
+        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^relay-relay-1 Up.*(healthy)'",
+        UPDATE,
+    );
+    assert_eq!(version(vm, 8080), "1.0.0");
+}
+
+/// P7: while it waits for its owner its lamps light in turn, as the kernel says; a press of the real button grants the claim
+/// that is open in a browser.
+async fn p7_a_press_makes_the_one_at_the_page_the_owner(vm: &mut Vm) {
+    wait_state(vm, "unclaimed");
+    let (_, _, lit) = lit_while(vm, "sleep 10", SOON);
+    assert_eq!(lit, LAMPS);
+    let profile = tempfile::tempdir().unwrap();
+    let (_driver, page) = browser(profile.path()).await;
+    open(&page, &format!("https://localhost:{}/", vm.page)).await;
+    until_within(&page, SOON, "location.pathname === '/claim' && document.querySelector('#press-password')")
+        .await;
+    // With no claim open a press grants nothing.
+    press(vm, Duration::from_millis(200));
+    fill(&page, "#press-password", PASSWORD).await;
+    click(&page, "form:has(#press-password) button").await;
+    until(&page, "document.querySelector('form:has(#press-password) button[aria-disabled=true]')").await;
+    let granted = "location.pathname === '/' && document.querySelector('.hero h1')";
+    let end = Instant::now() + SOON;
+    while page.execute(&format!("return Boolean({granted})"), vec![]).await.ok() != Some(json!(true)) {
+        assert!(Instant::now() < end, "the press was not seen");
+        press(vm, Duration::from_millis(200));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    until_within(&page, SOON, "document.body.innerText.includes('relay')").await;
+    page.close().await.unwrap();
+    assert_eq!(
+        vm.run("ls /boot/firmware/dockbeacon-claim.txt 2>/dev/null; echo gone", SOON).unwrap(),
+        "gone"
+    );
+    wait_state(vm, "all-well");
+}
+
+/// P2: the daemon of the image updates a service from a registry, with the lamp for it lit, and takes back what is not well.
+async fn p2_an_update_goes_through_and_a_bad_one_goes_back(vm: &mut Vm, registry: &Registry) {
+    reach_registry(vm);
+    registry.push("lantern", "1", &ImageSpec::demo_arm64("1.0.0").unwrap()).await.unwrap();
+    vm.run("docker run -qd --name lantern --restart unless-stopped -p 127.0.0.1:8081:8080 127.0.0.1:5000/lantern:1", UPDATE)
+        .unwrap();
+    wait_for(vm, "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'", SOON);
+    assert_eq!(version(vm, 8081), "1.0.0");
+
+    registry.push("lantern", "1", &ImageSpec::demo_arm64("2.0.0").unwrap()).await.unwrap();
+    let (status, said, lit) = lit_while(vm, "dockbeacon update lantern", UPDATE);
+    assert_eq!((status, version(vm, 8081).as_str()), (0, "2.0.0"), "{said}");
+    assert!(lit.contains(&LAMPS[1]) && !lit.contains(&LAMPS[2]), "{lit:?}");
+
+    let bad = ImageSpec::demo_arm64("3.0.0").unwrap().env("UNHEALTHY", "1");
+    registry.push("lantern", "1", &bad).await.unwrap();
+    let (status, said) = vm.try_run("dockbeacon update lantern", UPDATE).unwrap();
+    assert_eq!((status, version(vm, 8081).as_str()), (5, "2.0.0"), "{said}");
+    assert_eq!(names(vm), "lantern\nrelay-relay-1");
+
+    // What the console said, the API says to its owner.
+    let base = format!("https://localhost:{}", vm.page);
+    let login = client().post(format!("{base}/api/v1/login")).json(&json!({ "password": PASSWORD }));
+    let login = login.send().await.unwrap();
+    let cookie = login.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let updates =
+        client().get(format!("{base}/api/v1/updates")).header("cookie", cookie).send().await.unwrap();
+    let updates: Value = updates.json().await.unwrap();
+    assert!(updates.to_string().contains("3.0.0"), "{updates}");
+}
+
+/// The host's registry as one of the device's own, which engine and daemon speak plain HTTP with.
+fn reach_registry(vm: &mut Vm) {
+    let proxy = format!(
+        "systemd-run -q --unit relay-registry --socket-property=ListenStream=127.0.0.1:5000 \
+         /usr/lib/systemd/systemd-socket-proxyd {REGISTRY}"
+    );
+    vm.run(&proxy, SOON).unwrap();
+}
+
+/// All containers.
+fn names(vm: &mut Vm) -> String {
+    vm.run("docker ps -a --format '{{.Names}}' | sort", SOON).unwrap()
+}
+
+/// Runs a script of the repository, with this to say why it failed.
+fn script(name: &str, args: &[&str]) -> (bool, String) {
+    let top = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let output = std::process::Command::new(top.join("scripts").join(name)).args(args).output().unwrap();
+    let said =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), said)
+}
+
+/// P10: the package goes onto a machine that runs, over SSH; one that does not come up gives way to the one before; removed and
+/// installed again, everything is as it was.
+fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(place("daemon"), card::image().unwrap().read("/usr/bin/dockbeacon").unwrap()).unwrap();
+    std::fs::set_permissions(place("daemon"), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (made, said) = script("build-deb", &["--daemon", &place("daemon"), "--output", &place(""), "arm64"]);
+    assert!(made, "{said}");
+    let mut files = std::fs::read_dir(folder.path()).unwrap().flatten().map(|e| e.path());
+    let deb = files.find(|p| p.extension().is_some_and(|e| e == "deb")).unwrap();
+    let hosts = place("known_hosts");
+    let (port, key) = (vm.ssh.to_string(), key.to_string_lossy().into_owned());
+    let deploy = |deb: &std::path::Path| {
+        let deb = deb.to_string_lossy();
+        let (known, unchecked) = (format!("UserKnownHostsFile={hosts}"), "StrictHostKeyChecking=accept-new");
+        let ssh = ["--port", &port, "--identity", &key, "-o", &known, "-o", unchecked];
+        script("deploy", &[&["--deb", &deb], &ssh[..], &["alice@127.0.0.1"]].concat())
+    };
+    let (done, said) = deploy(&deb);
+    assert!(done && said.contains("lantern"), "{said}");
+    assert_eq!(
+        vm.run("dpkg -S /usr/bin/dockbeacon; systemctl is-active dockbeacon", SOON).unwrap(),
+        "dockbeacon: /usr/bin/dockbeacon\nactive"
+    );
+
+    // The next version does not start.
+    let (root, broken) = (place("root"), folder.path().join("broken.deb"));
+    let dpkg_deb = |args: &[&str]| {
+        let done = std::process::Command::new("dpkg-deb").args(args).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    dpkg_deb(&["-R", &deb.to_string_lossy(), &root]);
+    std::fs::write(format!("{root}/usr/bin/dockbeacon"), "#!/bin/sh\nexit 1\n").unwrap();
+    dpkg_deb(&["--root-owner-group", "--build", &root, &broken.to_string_lossy()]);
+    let (done, said) = deploy(&broken);
+    assert!(!done && said.contains("the earlier version is back"), "{said}");
+    wait_for(vm, "systemctl is-active -q dockbeacon && dockbeacon status", SOON);
+
+    vm.run("DEBIAN_FRONTEND=noninteractive apt-get -qq -y remove dockbeacon", UPDATE).unwrap();
+    assert_eq!(vm.run("systemctl is-active dockbeacon; ls /usr/bin/dockbeacon 2>&1 | grep -c 'No such'; ls /var/lib/dockbeacon/ | grep -c claimed", SOON).unwrap(), "inactive\n1\n1");
+    let (done, said) = deploy(&deb);
+    assert!(done && said.contains("lantern"), "{said}");
+    wait_state(vm, "all-well");
+}
+
+/// P6: a daemon that hangs is found out by the service manager and started again.
+fn p6_a_hang_ends_in_a_restart(vm: &mut Vm) {
+    let before = vm.run("systemctl show -P MainPID dockbeacon", SOON).unwrap();
+    vm.run(&format!("kill -STOP {before}"), SOON).unwrap();
+    let other = format!(
+        "p=$(systemctl show -P MainPID dockbeacon); [ \"$p\" != {before} ] && [ \"$p\" != 0 ] && systemctl is-active -q dockbeacon"
+    );
+    wait_for(vm, &other, Duration::from_secs(200));
+    assert!(vm.run("systemctl show -P NRestarts dockbeacon", SOON).unwrap() != "0");
+}
+
+/// H8: an engine that was killed and stays away has its service restarted; meanwhile the fault lamp is lit, and services go on.
+fn h8_the_ladder_restarts_the_engine(vm: &mut Vm) {
+    // A mask at run time keeps systemd's own restart away; the ladder's is the one that counts.
+    let kill = "mkdir -p /run/systemd/system/docker.service.d; \
+        printf '[Service]\\nRestart=no\\n' >/run/systemd/system/docker.service.d/test.conf; systemctl daemon-reload; \
+        systemctl kill -s KILL docker.service; systemctl stop docker.socket; \
+        for i in $(seq 200); do systemctl is-active -q docker.service && docker info >/dev/null 2>&1 && break; sleep 1; done";
+    let (_, said, lit) = lit_while(vm, kill, 2 * UPDATE);
+    assert!(lit.contains(&LAMPS[2]), "{lit:?} {said}");
+    wait_for(vm, "docker info >/dev/null 2>&1", SOON);
+    let log = vm
+        .run("journalctl -b -u dockbeacon -o cat --no-pager | grep 'its service is restarted'", SOON)
+        .unwrap();
+    assert!(!log.is_empty());
+    assert_eq!(version(vm, 8081), "2.0.0", "containers outlive their engine");
+    wait_state(vm, "all-well");
+}
+
+/// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
+fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
+    wait_state(vm, "all-well");
+    press(vm, Duration::from_secs(13));
+    std::thread::sleep(Duration::from_millis(1_500));
+    press(vm, Duration::from_millis(200));
+    wait_state(vm, "unclaimed");
+    assert_eq!(names(vm), "lantern\nrelay-relay-1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_off() {
+    let (folder, card) = boot::card();
+    let key = prepare(&card, folder.path());
+    let registry = Registry::start().await.unwrap();
+    let port = registry.address.rsplit(':').next().unwrap().parse().unwrap();
+    let setup = Setup::new(Machine::Virt).with_qtest().with_registry(port);
+
+    let mut vm = setup.start(&card).unwrap();
+    // The pull-up.
+    vm.set_line(BUTTON, true).unwrap();
+    vm.wait_console("login:", BOOT).unwrap();
+    println!("login prompt after {:?}", vm.uptime());
+    settled(&mut vm);
+    as_declared(&mut vm);
+    p5_the_console_says_where_and_how(&mut vm).await;
+    p4_the_device_is_what_its_file_asks_for(&mut vm, &key);
+    p3_a_service_of_the_boot_partition_runs(&mut vm);
+    p7_a_press_makes_the_one_at_the_page_the_owner(&mut vm).await;
+    memory(&mut vm);
+    p2_an_update_goes_through_and_a_bad_one_goes_back(&mut vm, &registry).await;
+    h8_the_ladder_restarts_the_engine(&mut vm);
+    p10_deploy_installs_upgrades_and_goes_back(&mut vm, &key);
+    p6_a_hang_ends_in_a_restart(&mut vm);
+
+    // The plug is pulled while the new version is being verified.
+    registry.push("lantern", "1", &ImageSpec::demo_arm64("4.0.0").unwrap()).await.unwrap();
+    vm.run("dockbeacon update lantern >/dev/null 2>&1 &", SOON).unwrap();
+    let aside =
+        "until docker ps -a --format '{{.Names}}' | grep -q '^lantern[.]dockbeacon-.*[.]old$'; do :; done";
+    vm.run(aside, UPDATE).unwrap();
+    vm.cut();
+    card.check().unwrap();
+
+    // Now with the watchdog that the card is shipped with.
+    let mut vm = setup.clone().with_watchdog().start(&card).unwrap();
+    vm.set_line(BUTTON, true).unwrap();
+    settled(&mut vm);
+    let watchdog = "cd /sys/class/watchdog/watchdog0 && cat identity state timeout; \
+        systemctl show -P RuntimeWatchdogUSec; systemctl show -P RebootWatchdogUSec";
+    assert_eq!(vm.run(watchdog, SOON).unwrap(), "i6300ESB timer\nactive\n14\n14s\n15s");
+    wait_for(
+        &mut vm,
+        "[ \"$(docker ps -a --format '{{.Names}}' | sort | xargs)\" = 'lantern relay-relay-1' ]",
+        UPDATE,
+    );
+    wait_for(
+        &mut vm,
+        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'",
+        UPDATE,
+    );
+    let now = version(&mut vm, 8081);
+    assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
+    p12_the_button_forgets_the_owner(&mut vm);
+    // P6: nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
+    vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
+        .unwrap();
+    vm.wait_off(Duration::from_secs(240)).unwrap();
+    card.check().unwrap();
+
+    // P12: a file on the boot partition asks for another face; data stays.
+    let face = card.text("/etc/ssh/ssh_host_ed25519_key.pub").unwrap();
+    card.boot_write("dockbeacon-reset", b"").unwrap();
+    let mut vm = setup.start(&card).unwrap();
+    vm.set_line(BUTTON, true).unwrap();
+    settled(&mut vm);
+    let log = vm.run("journalctl -b -u dockbeacon-firstboot -o cat --no-pager; ls /boot/firmware", SOON).unwrap();
+    assert!(log.contains("factory reset: done") && !log.contains("dockbeacon-reset"), "{log}");
+    assert_ne!(vm.run("cat /etc/ssh/ssh_host_ed25519_key.pub", SOON).unwrap(), face.trim());
+    // Held for four seconds, it shuts down as after `poweroff`.
+    wait_for(
+        &mut vm,
+        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'",
+        UPDATE,
+    );
+    wait_state(&mut vm, "unclaimed");
+    press(&vm, Duration::from_secs(5));
+    vm.wait_off(Duration::from_secs(300)).unwrap();
+    assert!(
+        vm.console.text().contains("System is powering down") || vm.console.text().contains("Power down"),
+        "{}",
+        vm.console.text()
+    );
+    card.check().unwrap();
+}
