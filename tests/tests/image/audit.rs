@@ -296,6 +296,13 @@ fn the_units_are_installed() {
         assert!(!enabled.contains(unwanted), "{unwanted}");
     }
     assert_eq!(card().link("/etc/systemd/system/systemd-firstboot.service").unwrap(), "/dev/null");
+    for wanted in ["dockbeacon-firstboot.service", "dockbeacon-provision.service", "dockbeacon-host.path"] {
+        assert!(enabled.contains(wanted), "{wanted} is not in {enabled:?}");
+    }
+    // What makes a machine one of ours: without it the units of the first boot stay idle.
+    let built: u64 = text("/usr/lib/dockbeacon/build-time").trim().parse().unwrap();
+    assert!(built > 1_700_000_000, "{built}");
+    assert!(text("/usr/lib/dockbeacon/config.yaml").contains("ladder: true"));
 }
 
 #[test]

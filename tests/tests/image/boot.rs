@@ -98,7 +98,7 @@ fn p1_the_image_boots_on_the_board_of_a_raspberry_pi_3b() {
     vm.run(unclaimed, BOOT).unwrap();
     // While it waits for its owner the lamps light in turn; the kernel says what its lines do, and for whom.
     let lines =
-        "grep -ow 'GPIO[0-9]* *|dockbeacon *) *[a-z]* [a-z]*' /sys/kernel/debug/gpio | tr -s ' |)' ' '";
+        "grep -ow 'GPIO[0-9]* *|dockbeacon *) *[a-z]* *[a-z]*' /sys/kernel/debug/gpio | tr -s ' |)' ' '";
     let seen = vm.run(&format!("for i in $(seq 80); do {lines}; sleep 0.2; done | sort -u"), SOON).unwrap();
     assert_eq!(
         seen.lines().collect::<Vec<_>>(),
