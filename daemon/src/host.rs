@@ -1,6 +1,6 @@
-//! What only root may do to the machine: switch it off, restart it, restart the engine's service.
+//! What only root may do to the machine: switch it off, restart it, restart the engine's service, keep the journal.
 //!
-//! Owns the three verbs. The daemon has no right to any of them: it leaves a file in its runtime folder, and a unit of root's
+//! Owns the four verbs. The daemon has no right to any of them: it leaves a file in its runtime folder, and a unit of root's
 //! (`dockbeacon-host.path`) that knows just these names carries it out. Must never run anything else.
 
 use std::path::{Path, PathBuf};
@@ -18,10 +18,12 @@ pub enum Verb {
     Reboot,
     /// `systemctl restart docker.service`
     RestartEngine,
+    /// `systemctl start dockbeacon-journal.service`
+    KeepJournal,
 }
 
 impl Verb {
-    const ALL: [Self; 3] = [Self::PowerOff, Self::Reboot, Self::RestartEngine];
+    const ALL: [Self; 4] = [Self::KeepJournal, Self::PowerOff, Self::Reboot, Self::RestartEngine];
 
     /// The file that asks for it.
     #[must_use]
@@ -30,6 +32,7 @@ impl Verb {
             Self::PowerOff => "host-poweroff",
             Self::Reboot => "host-reboot",
             Self::RestartEngine => "host-restart-engine",
+            Self::KeepJournal => "host-keep-journal",
         }
     }
 
@@ -38,6 +41,8 @@ impl Verb {
             Self::PowerOff => &["--no-block", "poweroff"],
             Self::Reboot => &["--no-block", "reboot"],
             Self::RestartEngine => &["--no-block", "restart", "docker.service"],
+            // Waited for: a restart that follows would take the journal away.
+            Self::KeepJournal => &["start", "dockbeacon-journal.service"],
         }
     }
 }

@@ -30,12 +30,12 @@ fn notes(folder: &Path) -> Result<(PathBuf, PathBuf)> {
 }
 
 #[test]
-fn root_carries_out_three_wishes_and_nothing_else() -> Result<()> {
+fn root_carries_out_four_wishes_and_nothing_else() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let (bin, notes) = notes(dir.path())?;
     let wishes = dir.path().join("run");
     std::fs::create_dir(&wishes)?;
-    for name in ["host-poweroff", "host-restart-engine", "host-format", "control.sock"] {
+    for name in ["host-poweroff", "host-restart-engine", "host-keep-journal", "host-format", "control.sock"] {
         std::fs::write(wishes.join(name), "rm -rf /")?;
     }
     let host = || {
@@ -48,12 +48,15 @@ fn root_carries_out_three_wishes_and_nothing_else() -> Result<()> {
     };
     let output = host()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(std::fs::read_to_string(&notes)?, "--no-block poweroff\n--no-block restart docker.service\n");
+    assert_eq!(
+        std::fs::read_to_string(&notes)?,
+        "start dockbeacon-journal.service\n--no-block poweroff\n--no-block restart docker.service\n"
+    );
     let mut left: Vec<_> = std::fs::read_dir(&wishes)?.map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["control.sock", "host-format"]);
     host()?;
-    assert_eq!(std::fs::read_to_string(&notes)?.lines().count(), 2, "a wish is fulfilled once");
+    assert_eq!(std::fs::read_to_string(&notes)?.lines().count(), 3, "a wish is fulfilled once");
     Ok(())
 }
 

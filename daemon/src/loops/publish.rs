@@ -15,11 +15,11 @@ use dockbeacon_core::settings::Settings;
 use dockbeacon_core::update::candidate::Action;
 use tokio::sync::watch;
 
-use crate::firstboot;
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
 use crate::view::{DeviceView, FindingView, PanelView, SettingView, Status, View};
 use crate::work::{Work, view};
+use crate::{firstboot, host};
 
 /// At most this many snapshots a second, whatever happens.
 const PACE: Duration = Duration::from_millis(100);
@@ -85,6 +85,14 @@ fn until_seen(work: &Work) -> Option<Duration> {
     Some(SEEN_AFTER.saturating_sub(shown.shown_for)).filter(|wait| !wait.is_zero())
 }
 
+/// The journal of the card is in memory: what led to a fault would be gone after the owner's first attempt, which is to pull the
+/// plug.
+async fn keep_journal() {
+    if let Err(error) = host::ask(host::Verb::KeepJournal).await {
+        tracing::warn!(error, "the journal is not kept");
+    }
+}
+
 fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     match crate::ports::Records::password(&work.store) {
         Ok(password) => work.board.state().claimed = password.is_some(),
@@ -102,6 +110,9 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     let shown = choose(&facts);
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
         work.board.tell(What::PanelChanged { state: shown.name().to_owned() });
+        if shown == State::Fault && work.settings.device.keep_journal {
+            tokio::spawn(keep_journal());
+        }
     }
     let since = panel.borrow().since;
     let age = now.monotonic.saturating_sub(since);

@@ -323,6 +323,13 @@ fn h8_the_ladder_restarts_the_engine(vm: &mut Vm) {
     wait_state(vm, "all-well");
 }
 
+/// P9: what led to a fault is on the card, though the journal is in memory.
+fn p9_the_journal_of_a_fault_is_kept(vm: &mut Vm) {
+    wait_for(vm, "ls /var/log/dockbeacon/*.log.gz", SOON);
+    let kept = vm.run("zcat /var/log/dockbeacon/*.log.gz | grep -c 'dockbeacon'", SOON).unwrap();
+    assert_ne!(kept, "0");
+}
+
 /// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
 fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
@@ -355,6 +362,7 @@ async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_o
     memory(&mut vm);
     p2_an_update_goes_through_and_a_bad_one_goes_back(&mut vm, &registry).await;
     h8_the_ladder_restarts_the_engine(&mut vm);
+    p9_the_journal_of_a_fault_is_kept(&mut vm);
     p10_deploy_installs_upgrades_and_goes_back(&mut vm, &key);
     p6_a_hang_ends_in_a_restart(&mut vm);
 
@@ -399,7 +407,8 @@ async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_o
     let mut vm = setup.start(&card).unwrap();
     vm.set_line(BUTTON, true).unwrap();
     settled(&mut vm);
-    let log = vm.run("journalctl -b -u dockbeacon-firstboot -o cat --no-pager; ls /boot/firmware", SOON).unwrap();
+    let log =
+        vm.run("journalctl -b -u dockbeacon-firstboot -o cat --no-pager; ls /boot/firmware", SOON).unwrap();
     assert!(log.contains("factory reset: done") && !log.contains("dockbeacon-reset"), "{log}");
     assert_ne!(vm.run("cat /etc/ssh/ssh_host_ed25519_key.pub", SOON).unwrap(), face.trim());
     // Held for four seconds, it shuts down as after `poweroff`.

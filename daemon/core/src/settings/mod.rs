@@ -235,6 +235,8 @@ pub struct DeviceSettings {
     pub engine_patience: Duration,
     /// How often a day the device may be restarted for it.
     pub reboots_per_day: u32,
+    /// The journal of a start in which something went wrong is kept on the card.
+    pub keep_journal: bool,
     /// Less free space than this is a fault, in megabytes.
     pub min_free: u32,
     /// From this temperature on it is too hot, in degrees Celsius.

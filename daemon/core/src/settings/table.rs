@@ -161,6 +161,8 @@ pub const KEYS: &[Key] = keys! {
         "How long the engine may be away before its service is restarted, and again before the device is.";
     "device.reboots-per-day" Count "3" [] true
         "How often in 24 hours the device may be restarted; then it stays up in safe mode, with the page reachable.";
+    "device.keep-journal" Flag "false" [] true
+        "When something goes wrong, the journal of this start is kept in /var/log/dockbeacon. The SD card image sets this: its journal is in memory.";
     "device.min-free" Count "512" [] true
         "Less free space than so many megabytes where the engine or the daemon keeps its data is a fault.";
     "device.max-temperature" Count "80" [] true

@@ -125,6 +125,7 @@ pub fn validate(merged: &Merged) -> (Settings, Vec<Notice>) {
             ladder: pick!(merged, "device.ladder", Flag, false),
             engine_patience: pick!(merged, "device.engine-patience", Length, std::time::Duration::MAX),
             reboots_per_day: pick!(merged, "device.reboots-per-day", Count, 0),
+            keep_journal: pick!(merged, "device.keep-journal", Flag, false),
             min_free: pick!(merged, "device.min-free", Count, 0),
             max_temperature: pick!(merged, "device.max-temperature", Count, 80),
         },
