@@ -157,7 +157,7 @@ impl Setup {
             }
             Machine::Raspi3b => {
                 console = format!(
-                    "console=ttyS1,115200 {words} systemd.debug-shell=ttyS1 systemd.mask=serial-getty@ttyS1.service {off} {}",
+                    "console=ttyS1,115200 console=tty1 {words} systemd.debug-shell=ttyS1 systemd.mask=serial-getty@ttyS1.service {off} {}",
                     self.append
                 );
                 let own = place("board.dtb");
@@ -184,7 +184,7 @@ impl Setup {
                 },
             ]);
         }
-        // The board has one line that works; the shell takes it once the system is up.
+        // The board has one line that works. The shell has it; what services say on the console goes to the screen.
         let lines: &[&str] = if self.machine == Machine::Virt { &["console", "shell"] } else { &["console"] };
         for name in lines {
             qemu.arg("-chardev")

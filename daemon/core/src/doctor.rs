@@ -241,7 +241,7 @@ fn gpio(seen: &Seen) -> Finding {
         return finding(
             TOPIC,
             Verdict::Unknown,
-            "this is no Raspberry Pi: lamps and button are on the page only",
+            "this is no Raspberry Pi: lamps and button are on the page, or where panel.* names their lines",
             "",
         );
     };
@@ -386,7 +386,7 @@ mod tests {
             Unknown registry: not asked: that needs network and time
             Unknown memory: the kernel tells no controllers (cgroups of the first version?)
             Unknown root: the mounts cannot be read
-            Unknown gpio: this is no Raspberry Pi: lamps and button are on the page only
+            Unknown gpio: this is no Raspberry Pi: lamps and button are on the page, or where panel.* names their lines
         "#]],
             ),
         ];

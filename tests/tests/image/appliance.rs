@@ -4,6 +4,7 @@
 //! Owns the order: one card goes through three boots of QEMU's own machine, because a boot costs minutes. A step is a function
 //! of its own that begins with its row's number. Must never reach beyond this machine.
 #![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
+#![allow(clippy::await_holding_lock, reason = "the one task of a test waits for its turn at the machine")]
 
 use std::time::{Duration, Instant};
 
@@ -185,7 +186,12 @@ async fn p7_a_press_makes_the_one_at_the_page_the_owner(vm: &mut Vm) {
         press(vm, Duration::from_millis(200));
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    until_within(&page, SOON, "document.body.innerText.includes('relay')").await;
+    until_within(
+        &page,
+        SOON,
+        "document.querySelector('.hero').innerText.includes('The one service is well')",
+    )
+    .await;
     page.close().await.unwrap();
     assert_eq!(
         vm.run("ls /boot/firmware/dockbeacon-claim.txt 2>/dev/null; echo gone", SOON).unwrap(),
@@ -342,7 +348,7 @@ fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_off() {
-    let (folder, card) = boot::card();
+    let (_turn, folder, card) = boot::card();
     let key = prepare(&card, folder.path());
     let registry = Registry::start().await.unwrap();
     let port = registry.address.rsplit(':').next().unwrap().parse().unwrap();

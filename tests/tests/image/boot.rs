@@ -3,6 +3,7 @@
 //! Owns what only a running card shows, and what must hold on every machine. One boot serves many proofs, because a boot costs a minute. Must never leave a machine
 //! running.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dockbeacon_tests::card::{self, Card};
@@ -13,17 +14,20 @@ use tempfile::TempDir;
 pub const BOOT: Duration = Duration::from_secs(900);
 pub const SOON: Duration = Duration::from_secs(180);
 
-/// A card that may be written to.
-pub fn card() -> (TempDir, Card) {
+/// One machine at a time: two emulators on two cores are each slower than half, and units have deadlines.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A card that may be written to, in its turn.
+pub fn card() -> (MutexGuard<'static, ()>, TempDir, Card) {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = tempfile::Builder::new().prefix("dockbeacon-card").tempdir().unwrap();
     let card = card::image().unwrap().copy_to(&folder.path().join("card.img"), 4).unwrap();
-    (folder, card)
+    (turn, folder, card)
 }
 
 /// Waits until every unit has started or failed, and requires that none failed.
 pub fn settled(vm: &mut Vm) {
     vm.wait_shell(BOOT).unwrap();
-    // On the board the shell has the console, where the system still says what it starts.
     let (_, said) = vm.try_run("systemctl is-system-running --wait", BOOT).unwrap();
     let state = said.lines().next_back().unwrap_or_default();
     let failed =
@@ -82,7 +86,7 @@ pub fn as_declared(vm: &mut Vm) {
 
 #[test]
 fn p1_the_image_boots_on_the_board_of_a_raspberry_pi_3b() {
-    let (_folder, card) = card();
+    let (_turn, _folder, card) = card();
     let mut vm = Setup::new(Machine::Raspi3b).start(&card).unwrap();
     settled(&mut vm);
     let model = vm.run("tr -d '\\0' </proc/device-tree/model", SOON).unwrap();
