@@ -19,6 +19,8 @@ use crate::clock;
 
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(1);
+/// The responder probes for less than a second, and announces for two more.
+const SETTLED: Duration = Duration::from_secs(30);
 
 /// How it went.
 pub struct Reached {
@@ -111,19 +113,39 @@ fn connected(card: &Card) -> bool {
     way_out(&four, &six)
 }
 
+/// Asks the responder for something without arguments; as busctl writes the answer.
+async fn ask_responder(what: &str) -> Option<String> {
+    let server = ["org.freedesktop.Avahi", "/", "org.freedesktop.Avahi.Server"];
+    let arguments = ["--timeout=5", "call"].into_iter().chain(server).chain([what]);
+    let answer = Run::new("busctl", arguments).patience(Duration::from_secs(10)).run().await;
+    answer.ok().map(|answer| answer.trim().to_owned())
+}
+
+/// The name that the responder answers to.
+async fn responder() -> Option<String> {
+    let answer = ask_responder("GetHostName").await?;
+    Some(answer.strip_prefix("s ").unwrap_or_default().trim_matches('"').to_owned())
+}
+
 /// A name that another device has gets the last four of the serial number.
 async fn own_name(card: &Card) -> Result<()> {
     if !installed("busctl") {
         return Ok(());
     }
     let Some(ours) = identity::name(card) else { return Ok(()) };
-    let arguments =
-        ["--timeout=5", "call", "org.freedesktop.Avahi", "/", "org.freedesktop.Avahi.Server", "GetHostName"];
     // Without a responder nobody can tell whose name it is.
-    let Ok(answer) = Run::new("busctl", arguments).patience(Duration::from_secs(10)).run().await else {
-        return Ok(());
-    };
-    let responder = answer.trim().strip_prefix("s ").unwrap_or_default().trim_matches('"').to_owned();
+    let Some(mut responder) = responder().await else { return Ok(()) };
+    if responder != ours && card.is_live() {
+        // It may have taken its own words for another's, as when an address changed under it: only who finds the name taken
+        // twice has a rival. A new name would be for good, and the old one may be in somebody's bookmarks.
+        Run::new("systemctl", ["restart", "avahi-daemon.service"]).run().await?;
+        let until = clock::now().monotonic + SETTLED;
+        while ask_responder("GetState").await.as_deref() != Some("i 2") && clock::now().monotonic < until {
+            tokio::time::sleep(LOOK).await;
+        }
+        let Some(again) = self::responder().await else { return Ok(()) };
+        responder = again;
+    }
     let Some(name) = instead(&ours, &responder, &serial(card)) else { return Ok(()) };
     say(&format!("first boot: another device is called {ours}; this one is now {name}"));
     for act in host_name(&name, &card.text("etc/hosts").unwrap_or_default()) {

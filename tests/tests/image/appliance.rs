@@ -15,7 +15,7 @@ use dockbeacon_tests::registry::Registry;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::boot::{self, BOOT, SOON, as_declared, memory, settled};
+use crate::boot::{self, BOOT, SOON, as_declared, settled};
 use crate::browser::{browser, click, fill, open, until, until_within};
 
 const PASSWORD: &str = "harbour light seven";
@@ -362,7 +362,6 @@ async fn an_appliance_is_set_up_claimed_used_unplugged_hung_reset_and_switched_o
     p4_the_device_is_what_its_file_asks_for(&mut vm, &key);
     p3_a_service_of_the_boot_partition_runs(&mut vm);
     p7_a_press_makes_the_one_at_the_page_the_owner(&mut vm).await;
-    memory(&mut vm);
     p2_an_update_goes_through_and_a_bad_one_goes_back(&mut vm, &registry).await;
     h8_the_ladder_restarts_the_engine(&mut vm);
     p9_the_journal_of_a_fault_is_kept(&mut vm);

@@ -42,7 +42,7 @@ pub fn settled(vm: &mut Vm) {
 }
 
 /// How much memory the whole system and the daemon take, printed and held against their limits.
-pub fn memory(vm: &mut Vm) {
+fn memory(vm: &mut Vm) {
     let free = vm.run("cat /proc/meminfo", SOON).unwrap();
     let kb = |name: &str| -> u64 {
         let line = free.lines().find(|l| l.starts_with(name)).unwrap();
