@@ -251,9 +251,9 @@ fn script(name: &str, args: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// P10: the package goes onto a machine that runs, over SSH; one that does not come up gives way to the one before; removed and
+/// The package goes onto a machine that runs, over SSH; one that does not come up gives way to the one before; removed and
 /// installed again, everything is as it was.
-fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
+fn deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     std::fs::write(place("daemon"), card::image().unwrap().read("/usr/bin/dockbeacon").unwrap()).unwrap();
@@ -297,8 +297,8 @@ fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path
     wait_state(vm, "all-well");
 }
 
-/// P6: a daemon that hangs is found out by the service manager and started again.
-fn p6_a_hang_ends_in_a_restart(vm: &mut Vm) {
+/// A daemon that hangs is found out by the service manager and started again.
+fn a_hang_ends_in_a_restart(vm: &mut Vm) {
     let before = vm.run("systemctl show -P MainPID dockbeacon", SOON).unwrap();
     vm.run(&format!("kill -STOP {before}"), SOON).unwrap();
     let other = format!(
@@ -308,8 +308,8 @@ fn p6_a_hang_ends_in_a_restart(vm: &mut Vm) {
     assert!(vm.run("systemctl show -P NRestarts dockbeacon", SOON).unwrap() != "0");
 }
 
-/// H8: an engine that was killed and stays away has its service restarted; meanwhile the fault lamp is lit, and services go on.
-fn h8_the_ladder_restarts_the_engine(vm: &mut Vm) {
+/// An engine that was killed and stays away has its service restarted; meanwhile the fault lamp is lit, and services go on.
+fn the_ladder_restarts_the_engine(vm: &mut Vm) {
     // A mask at run time keeps systemd's own restart away; the ladder's is the one that counts.
     let kill = "mkdir -p /run/systemd/system/docker.service.d; \
         printf '[Service]\\nRestart=no\\n' >/run/systemd/system/docker.service.d/test.conf; systemctl daemon-reload; \
@@ -326,15 +326,15 @@ fn h8_the_ladder_restarts_the_engine(vm: &mut Vm) {
     wait_state(vm, "all-well");
 }
 
-/// P9: what led to a fault is on the card, though the journal is in memory.
-fn p9_the_journal_of_a_fault_is_kept(vm: &mut Vm) {
+/// What led to a fault is on the card, though the journal is in memory.
+fn the_journal_of_a_fault_is_kept(vm: &mut Vm) {
     wait_for(vm, "ls /var/log/dockbeacon/*.log.gz", SOON);
     let kept = vm.run("zcat /var/log/dockbeacon/*.log.gz | grep -c 'dockbeacon'", SOON).unwrap();
     assert_ne!(kept, "0");
 }
 
-/// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
-fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
+/// Held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
+fn the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
     press(vm, Duration::from_secs(13));
     std::thread::sleep(Duration::from_millis(1_500));
@@ -386,10 +386,10 @@ async fn live(life: Life) {
         vm.cut();
         return card.check().unwrap();
     }
-    h8_the_ladder_restarts_the_engine(&mut vm);
-    p9_the_journal_of_a_fault_is_kept(&mut vm);
-    p10_deploy_installs_upgrades_and_goes_back(&mut vm, &key);
-    p6_a_hang_ends_in_a_restart(&mut vm);
+    the_ladder_restarts_the_engine(&mut vm);
+    the_journal_of_a_fault_is_kept(&mut vm);
+    deploy_installs_upgrades_and_goes_back(&mut vm, &key);
+    a_hang_ends_in_a_restart(&mut vm);
 
     // The plug is pulled while the new version is being verified.
     let second = 1_000_000_000_u64;
@@ -425,14 +425,14 @@ async fn live(life: Life) {
     );
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
-    p12_the_button_forgets_the_owner(&mut vm);
-    // P6: nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
+    the_button_forgets_the_owner(&mut vm);
+    // nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
     vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
         .unwrap();
     vm.wait_off(Duration::from_secs(240)).unwrap();
     card.check().unwrap();
 
-    // P12: a file on the boot partition asks for another face; data stays.
+    // a file on the boot partition asks for another face; data stays.
     let face = card.text("/etc/ssh/ssh_host_ed25519_key.pub").unwrap();
     card.boot_write("dockbeacon-reset", b"").unwrap();
     let mut vm = setup.start(&card).unwrap();
