@@ -107,13 +107,13 @@ fn press(vm: &Vm, length: Duration) {
 
 fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    // The device signs its own certificate; which one it is, p5 compares.
+    // The device signs its own certificate; which one it is, the console tells.
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).tls_info(true);
     client.redirect(reqwest::redirect::Policy::none()).timeout(SOON).build().unwrap()
 }
 
-/// P5: the console tells address, code and fingerprint; the page has that certificate; plain http leads there.
-async fn p5_the_console_says_where_and_how(vm: &mut Vm) {
+/// The console tells address, code and fingerprint; the page has that certificate; plain http leads there.
+async fn the_console_says_where_and_how(vm: &mut Vm) {
     let console = vm.console.text();
     assert!(console.contains("https://shelf.local:3625/"), "{console}");
     let hex = |line: &str| -> String { line.trim().rsplit(' ').next().unwrap_or_default().to_owned() };
@@ -133,8 +133,8 @@ async fn p5_the_console_says_where_and_how(vm: &mut Vm) {
     assert!(text.contains(&format!("https://localhost:{}/", vm.page)), "{text}");
 }
 
-/// P4: the card grew, and is what its file asked for.
-fn p4_the_device_is_what_its_file_asks_for(vm: &mut Vm, key: &std::path::Path) {
+/// The card grew, and is what its file asked for.
+fn the_device_is_what_its_file_asks_for(vm: &mut Vm, key: &std::path::Path) {
     let mut is =
         |command: &str, wanted: &str| assert_eq!(vm.run(command, SOON).unwrap(), wanted, "{command}");
     is(
@@ -377,8 +377,8 @@ async fn live(life: Life) {
     println!("login prompt after {:?}", vm.uptime());
     settled(&mut vm);
     as_declared(&mut vm);
-    p5_the_console_says_where_and_how(&mut vm).await;
-    p4_the_device_is_what_its_file_asks_for(&mut vm, &key);
+    the_console_says_where_and_how(&mut vm).await;
+    the_device_is_what_its_file_asks_for(&mut vm, &key);
     p3_a_service_of_the_boot_partition_runs(&mut vm);
     p7_a_press_makes_the_one_at_the_page_the_owner(&mut vm).await;
     p2_an_update_goes_through_and_a_bad_one_goes_back(&mut vm, &registry).await;
