@@ -134,8 +134,8 @@ async fn own_name(card: &Card) -> Result<()> {
     }
     let Some(ours) = identity::name(card) else { return Ok(()) };
     // Without a responder nobody can tell whose name it is.
-    let Some(mut responder) = responder().await else { return Ok(()) };
-    if responder != ours && card.is_live() {
+    let Some(mut heard) = responder().await else { return Ok(()) };
+    if heard != ours && card.is_live() {
         // It may have taken its own words for another's, as when an address changed under it: only who finds the name taken
         // twice has a rival. A new name would be for good, and the old one may be in somebody's bookmarks.
         Run::new("systemctl", ["restart", "avahi-daemon.service"]).run().await?;
@@ -143,10 +143,10 @@ async fn own_name(card: &Card) -> Result<()> {
         while ask_responder("GetState").await.as_deref() != Some("i 2") && clock::now().monotonic < until {
             tokio::time::sleep(LOOK).await;
         }
-        let Some(again) = self::responder().await else { return Ok(()) };
-        responder = again;
+        let Some(again) = responder().await else { return Ok(()) };
+        heard = again;
     }
-    let Some(name) = instead(&ours, &responder, &serial(card)) else { return Ok(()) };
+    let Some(name) = instead(&ours, &heard, &serial(card)) else { return Ok(()) };
     say(&format!("first boot: another device is called {ours}; this one is now {name}"));
     for act in host_name(&name, &card.text("etc/hosts").unwrap_or_default()) {
         customise::act(card, &act).await?;

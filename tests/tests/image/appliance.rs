@@ -2,7 +2,7 @@
 //! unplugged, hung, reset and switched off.
 //!
 //! Owns the order: one card goes through up to three boots of QEMU's own machine, because a boot costs minutes. A step is a function
-//! of its own that begins with its row's number. Must never reach beyond this machine.
+//! of its own; it carries a row's number where the row's acceptance runs in it. Must never reach beyond this machine.
 #![allow(clippy::disallowed_methods, reason = "the test bed waits against real time")]
 #![allow(clippy::await_holding_lock, reason = "the one task of a test waits for its turn at the machine")]
 
@@ -15,15 +15,13 @@ use dockbeacon_tests::registry::Registry;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use crate::boot::{self, BOOT, SOON, as_declared, settled};
+use crate::boot::{self, BOOT, SOON, UPDATE, as_declared, settled, wait_for, wait_state};
 use crate::browser::{browser, click, fill, open, until, until_within};
 
 const PASSWORD: &str = "harbour light seven";
 /// The button's line of the emulated chip, and its lamps: health, update, fault.
 const BUTTON: u8 = 6;
 const LAMPS: [u8; 3] = [0, 1, 2];
-/// An update with everything in it, under emulation.
-const UPDATE: Duration = Duration::from_secs(300);
 
 /// What the owner puts on the boot partition; gives the key of their SSH.
 fn prepare(card: &Card, folder: &std::path::Path) -> std::path::PathBuf {
@@ -62,26 +60,13 @@ fn version(vm: &mut Vm, port: u16) -> String {
     vm.try_run(&ask, SOON).unwrap().1
 }
 
-/// Waits until a command succeeds on the device.
-fn wait_for(vm: &mut Vm, what: &str, limit: Duration) {
-    let seconds = limit.as_secs();
-    let (status, said) = vm
-        .try_run(
-            &format!("for i in $(seq {seconds}); do ( {what} ) && break; sleep 1; done; {what}"),
-            2 * limit,
-        )
-        .unwrap();
-    if status != 0 {
-        let log = vm
-            .run("journalctl -b -u 'dockbeacon*' -o short-monotonic --no-pager | tail -n 60", SOON)
-            .unwrap();
-        panic!("never true on the device: {what}\n{said}\n{log}");
-    }
-}
-
-/// Waits until the panel shows a state.
-fn wait_state(vm: &mut Vm, state: &str) {
-    wait_for(vm, &format!("dockbeacon --json status | grep -q '\"state\": *\"{state}\"'"), UPDATE);
+/// Waits until a container says that it is healthy.
+fn wait_healthy(vm: &mut Vm, name: &str, limit: Duration) {
+    wait_for(
+        vm,
+        &format!("docker ps --format '{{{{.Names}}}} {{{{.Status}}}}' | grep -q '^{name} Up.*(healthy)'"),
+        limit,
+    );
 }
 
 /// Writes down for as long as the command runs what the kernel says of the lamps' lines; gives which were seen high.
@@ -155,11 +140,7 @@ fn the_device_is_what_its_file_asks_for(vm: &mut Vm, key: &std::path::Path) {
 
 /// P3: a service of the boot partition runs, from the image that lay beside it.
 fn p3_a_service_of_the_boot_partition_runs(vm: &mut Vm) {
-    wait_for(
-        vm,
-        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^relay-relay-1 Up.*(healthy)'",
-        UPDATE,
-    );
+    wait_healthy(vm, "relay-relay-1", UPDATE);
     assert_eq!(version(vm, 8080), "1.0.0");
 }
 
@@ -203,7 +184,7 @@ async fn p2_an_update_goes_through_and_a_bad_one_goes_back(vm: &mut Vm, registry
     registry.push("lantern", "1", &ImageSpec::demo_arm64("1.0.0").unwrap()).await.unwrap();
     vm.run("docker run -qd --name lantern --restart unless-stopped -p 127.0.0.1:8081:8080 127.0.0.1:5000/lantern:1", UPDATE)
         .unwrap();
-    wait_for(vm, "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'", SOON);
+    wait_healthy(vm, "lantern", SOON);
     assert_eq!(version(vm, 8081), "1.0.0");
 
     registry.push("lantern", "1", &ImageSpec::demo_arm64("2.0.0").unwrap()).await.unwrap();
@@ -418,11 +399,7 @@ async fn live(life: Life) {
         "[ \"$(docker ps -a --format '{{.Names}}' | sort | xargs)\" = 'lantern relay-relay-1' ]",
         UPDATE,
     );
-    wait_for(
-        &mut vm,
-        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'",
-        UPDATE,
-    );
+    wait_healthy(&mut vm, "lantern", UPDATE);
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
     the_button_forgets_the_owner(&mut vm);
@@ -442,12 +419,8 @@ async fn live(life: Life) {
         vm.run("journalctl -b -u dockbeacon-firstboot -o cat --no-pager; ls /boot/firmware", SOON).unwrap();
     assert!(log.contains("factory reset: done") && !log.contains("dockbeacon-reset"), "{log}");
     assert_ne!(vm.run("cat /etc/ssh/ssh_host_ed25519_key.pub", SOON).unwrap(), face.trim());
-    // Held for four seconds, it shuts down as after `poweroff`.
-    wait_for(
-        &mut vm,
-        "docker ps --format '{{.Names}} {{.Status}}' | grep -q '^lantern Up.*(healthy)'",
-        UPDATE,
-    );
+    // Held for five seconds, it shuts down as after `poweroff`.
+    wait_healthy(&mut vm, "lantern", UPDATE);
     wait_state(&mut vm, "unclaimed");
     press(&vm, Duration::from_secs(5));
     vm.wait_off(Duration::from_secs(300)).unwrap();

@@ -1,7 +1,7 @@
 //! The image, booted on the board of a Raspberry Pi 3B.
 //!
-//! Owns what only a running card shows, and what must hold on every machine. One boot serves many proofs, because a boot costs a minute. Must never leave a machine
-//! running.
+//! Owns what only a running card shows, and what must hold on every machine. One boot serves many proofs, because a
+//! boot costs minutes. Must never leave a machine running.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use tempfile::TempDir;
 /// Emulation on a busy machine is slow; nothing here is a promise of speed.
 pub const BOOT: Duration = Duration::from_secs(900);
 pub const SOON: Duration = Duration::from_secs(180);
+/// An update with everything in it.
+pub const UPDATE: Duration = Duration::from_secs(300);
 
 /// One machine at a time: two emulators on two cores are each slower than half, and units have deadlines.
 static TURN: Mutex<()> = Mutex::new(());
@@ -28,6 +30,7 @@ pub fn card() -> (MutexGuard<'static, ()>, TempDir, Card) {
 /// Waits until every unit has started or failed, and requires that none failed.
 pub fn settled(vm: &mut Vm) {
     vm.wait_shell(BOOT).unwrap();
+    // On the board the kernel speaks on the shell's line.
     let (_, said) = vm.try_run("systemctl is-system-running --wait", BOOT).unwrap();
     let state = said.lines().next_back().unwrap_or_default();
     let failed =
@@ -39,6 +42,28 @@ pub fn settled(vm: &mut Vm) {
         vm.run("systemd-analyze; systemd-analyze blame | head -n 12", SOON).unwrap()
     );
     assert_eq!((state, failed.as_str()), ("running", ""), "{failed}\n{log}");
+}
+
+/// Waits until a command succeeds on the device.
+pub fn wait_for(vm: &mut Vm, what: &str, limit: Duration) {
+    let seconds = limit.as_secs();
+    let (status, said) = vm
+        .try_run(
+            &format!("for i in $(seq {seconds}); do ( {what} ) && break; sleep 1; done; {what}"),
+            2 * limit,
+        )
+        .unwrap();
+    if status != 0 {
+        let log = vm
+            .run("journalctl -b -u 'dockbeacon*' -o short-monotonic --no-pager | tail -n 60", SOON)
+            .unwrap();
+        panic!("never true on the device: {what}\n{said}\n{log}");
+    }
+}
+
+/// Waits until the panel shows a state.
+pub fn wait_state(vm: &mut Vm, state: &str) {
+    wait_for(vm, &format!("dockbeacon --json status | grep -q '\"state\": *\"{state}\"'"), UPDATE);
 }
 
 /// How much memory the whole system and the daemon take, printed; far too much is an error.
@@ -55,7 +80,7 @@ fn memory(vm: &mut Vm) {
     println!("memory: {} MiB of {} MiB in use, the daemon {daemon} KiB", used / 1024, kb("MemTotal:") / 1024);
     let largest = vm.run("ps -eo rss,comm --sort=-rss | head -n 8", SOON).unwrap();
     println!("{largest}");
-    // The target, 200 MB, is what the bench compares with; this guards against what nobody meant to run.
+    // The target is 200 MB; this guards against what nobody meant to run.
     assert!(used < 240 * 1024, "{used} KiB in use\n{largest}");
     assert!(daemon.trim().parse::<u64>().unwrap() < 12 * 1024, "the daemon has {daemon} KiB");
 }
@@ -97,9 +122,7 @@ fn p1_the_image_boots_on_the_board_of_a_raspberry_pi_3b() {
         vm.run("cat /sys/class/watchdog/watchdog0/identity", SOON).unwrap(),
         "Broadcom BCM2835 Watchdog timer"
     );
-    let unclaimed = "for i in $(seq 300); do dockbeacon --json status | grep -q '\"state\": *\"unclaimed\"' && break; sleep 1; done; \
-                     dockbeacon --json status | grep -q '\"state\": *\"unclaimed\"'";
-    vm.run(unclaimed, BOOT).unwrap();
+    wait_state(&mut vm, "unclaimed");
     // While it waits for its owner the lamps light in turn; the kernel says what its lines do, and for whom.
     let lines =
         "grep -ow 'GPIO[0-9]* *|dockbeacon *) *[a-z]* *[a-z]*' /sys/kernel/debug/gpio | tr -s ' |)' ' '";

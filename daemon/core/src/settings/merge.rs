@@ -1,8 +1,8 @@
 //! The first two stages: from what was written to one value per key, with its origin.
 //!
-//! Owns precedence: default < the image's file < the owner's file < compatible variables < own variables < command line. Refuses unknown keys of the file
-//! and every value of the wrong type, all at once. Must never decide what a combination of values means, except where
-//! Watchtower's variables do.
+//! Owns precedence: default < the image's file < the owner's file < compatible variables < own variables <
+//! command line. Refuses unknown keys of the files and every value of the wrong type, all at once. Must never decide what a
+//! combination of values means, except where Watchtower's variables do.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
