@@ -105,10 +105,11 @@ pub async fn clean(raw: &Raw, mark: &str) -> Result<()> {
             let _ = raw.delete(&format!("/volumes/{}?force=1", encode(&text(&volume["Name"])))).await;
         }
     }
+    // By name, never by id: another test's image may have the same bytes, and goes with all its names when its id is removed.
     for image in raw.get("/images/json?all=1").await?.as_array().into_iter().flatten() {
         let names = |key: &str| image[key].as_array().into_iter().flatten().map(text).collect::<Vec<_>>();
-        if names("RepoTags").iter().chain(&names("RepoDigests")).any(|name| name.contains(mark)) {
-            let _ = raw.delete(&format!("/images/{}?force=1", text(&image["Id"]))).await;
+        for name in names("RepoTags").iter().chain(&names("RepoDigests")).filter(|name| name.contains(mark)) {
+            let _ = raw.delete(&format!("/images/{name}?force=1")).await;
         }
     }
     Ok(())

@@ -69,7 +69,10 @@ impl Card {
 
     /// Whether the boot partition is there: else what is written to its folder would lie on the root partition.
     pub fn boot_is_there(&self) -> bool {
-        let device = |path: &Path| fs::metadata(path).map(|meta| meta.dev()).ok();
+        // Opened, because looking alone does not have it mounted.
+        let device = |path: &Path| {
+            fs::File::open(path).and_then(|folder| folder.metadata()).map(|meta| meta.dev()).ok()
+        };
         let boot = device(&self.boot());
         boot.is_some() && (!self.is_live() || boot != device(&self.root))
     }

@@ -234,10 +234,11 @@ async fn remove_services(raw: &Raw) -> Result<()> {
 async fn remove_images(raw: &Raw, address: &str) -> Result<()> {
     for image in raw.get("/images/json").await?.as_array().into_iter().flatten() {
         let list = |key: &str| image[key].as_array().cloned().unwrap_or_default();
-        let mut names = list("RepoTags").into_iter().chain(list("RepoDigests"));
-        if names.any(|name| name.as_str().is_some_and(|name| name.starts_with(address))) {
-            let _ =
-                raw.delete(&format!("/images/{}?force=1", image["Id"].as_str().unwrap_or_default())).await;
+        // By name: whatever else an image is called is not the demo's to remove.
+        for name in list("RepoTags").into_iter().chain(list("RepoDigests")) {
+            if let Some(name) = name.as_str().filter(|name| name.starts_with(address)) {
+                let _ = raw.delete(&format!("/images/{name}?force=1")).await;
+            }
         }
     }
     Ok(())

@@ -239,7 +239,7 @@ fn the_card_is_spared() {
     assert!(mounts["/"][3].split(',').any(|o| o == "noatime"), "{fstab}");
     assert_eq!(mounts["/boot/firmware"][0], format!("PARTUUID={id}-01"));
     let options: BTreeSet<&str> = mounts["/boot/firmware"][3].split(',').collect();
-    assert!(options.is_superset(&["nofail", "umask=0077"].into()), "{fstab}");
+    assert!(options.is_superset(&["nofail", "umask=0077", "x-systemd.automount"].into()), "{fstab}");
 
     let has = |file: &str, wanted: &[&str]| {
         let content = text(file);
