@@ -52,5 +52,9 @@ for hook in image/hooks/*; do
 done
 umount "$root/dev" "$root/run" "$root/proc"
 
+# The front panel as LEDs and a key of the kernel's, for whoever asks for it in config.txt.
+mkdir -p "$root/boot/firmware/overlays"
+dtc -q -@ -I dts -O dtb -o "$root/boot/firmware/overlays/dockbeacon-panel.dtbo" overlays/devicetree/dockbeacon-panel.dts
+
 # Nothing is younger than the image.
 find "$root" -xdev -newermt "@$epoch" -exec touch -h -d "@$epoch" {} +

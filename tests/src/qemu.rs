@@ -16,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 use crate::card::Card;
+use crate::lan::{self, Lan};
 use crate::sandbox::{free_port, locked};
 
 /// Where the device finds the one port that it was given.
@@ -39,6 +40,7 @@ pub struct Setup {
     dtb: Option<std::path::PathBuf>,
     network: bool,
     registry: Option<u16>,
+    lan: Option<String>,
     qtest: bool,
     watchdog: bool,
 }
@@ -54,6 +56,7 @@ impl Setup {
             dtb: None,
             network: true,
             registry: None,
+            lan: None,
             qtest: false,
             watchdog: false,
         }
@@ -91,6 +94,13 @@ impl Setup {
     #[must_use]
     pub fn with_registry(mut self, port: u16) -> Self {
         self.registry = Some(port);
+        self
+    }
+
+    /// Plugs the cable into this network, which is found by its namespace, instead of QEMU's own: nothing is forwarded.
+    #[must_use]
+    pub fn in_lan(mut self, lan: &Lan) -> Self {
+        self.lan = Some(lan.namespace());
         self
     }
 
@@ -135,6 +145,10 @@ impl Setup {
         let (page, ssh) = (free_port()?, free_port()?);
 
         let mut qemu = Command::new("qemu-system-aarch64");
+        if let Some(namespace) = &self.lan {
+            qemu = Command::new("nsenter");
+            qemu.arg(format!("--net={namespace}")).arg("qemu-system-aarch64");
+        }
         qemu.args(["-display", "none", "-no-reboot", "-accel", "tcg,tb-size=256"]);
         qemu.arg("-kernel").arg(place("kernel")).arg("-initrd").arg(place("initrd"));
         // The shell is systemd's own debug shell: it is asked for on the kernel's command line, which only the machine's owner
@@ -174,7 +188,12 @@ impl Setup {
             if let Some(port) = self.registry {
                 forward += &format!(",guestfwd=tcp:{REGISTRY}-cmd:busybox nc 127.0.0.1 {port}");
             }
-            qemu.args(["-netdev", &format!("user,id=net,restrict=on,{forward}")]);
+            let net = if self.lan.is_some() {
+                format!("tap,id=net,ifname={},script=no,downscript=no", lan::WIRE)
+            } else {
+                format!("user,id=net,restrict=on,{forward}")
+            };
+            qemu.args(["-netdev", &net]);
             qemu.args([
                 "-device",
                 if self.machine == Machine::Virt {

@@ -80,6 +80,7 @@ fn the_boot_partition_starts_every_board() {
     {
         assert!(names.iter().any(|n| n == wanted), "{wanted} is not in {names:?}");
     }
+    assert!(!card().boot_read("overlays/dockbeacon-panel.dtbo").unwrap().is_empty());
     for start in ["vmlinuz-", "initrd.img-"] {
         assert_eq!(names.iter().filter(|n| n.starts_with(start)).count(), 1, "{start} in {names:?}");
     }

@@ -9,5 +9,9 @@ mod audit;
 mod boot;
 #[path = "../browser/mod.rs"]
 mod browser;
+mod chain;
+mod idle;
+mod ladder;
+mod overlay;
 mod papers;
 mod reproduce;

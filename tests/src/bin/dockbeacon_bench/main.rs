@@ -1,4 +1,4 @@
-//! `scripts/bench`: size, memory, CPU, the time of a check and the gap of an update, measured and printed beside targets.
+//! `scripts/bench`: size, memory, CPU, the time of a check, the gap of an update, and the SD card image, measured and printed beside targets.
 //!
 //! Owns the order of the measurements and the table. Must never fail for a number: it reports, people judge.
 //!
@@ -9,6 +9,7 @@
 #![allow(clippy::disallowed_methods, reason = "a bench measures real time")]
 
 mod bare;
+mod card;
 mod check;
 mod delay;
 mod gap;
@@ -23,7 +24,7 @@ use dockbeacon_tests::engine::engines;
 use household::Household;
 
 /// The parts, in the order in which they run.
-const PARTS: [&str; 4] = ["size", "check", "rest", "gap"];
+const PARTS: [&str; 5] = ["size", "check", "rest", "gap", "card"];
 
 /// One line of the table.
 pub struct Row {
@@ -71,7 +72,7 @@ fn measure(parts: &[&str]) -> Result<()> {
         let size = std::fs::metadata(&program).with_context(|| format!("{}", program.display()))?.len();
         rows.push(Row::limit("binary, static", megabytes(size), "MB", 2, 8.0));
     }
-    if parts.iter().any(|p| *p != "size") {
+    if parts.iter().any(|p| ["check", "rest", "gap"].contains(p)) {
         let engine = engines()?.first().context("there is no test engine")?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(async {
@@ -89,6 +90,9 @@ fn measure(parts: &[&str]) -> Result<()> {
             }
             anyhow::Ok(())
         })?;
+    }
+    if wants("card") {
+        rows.extend(card::measure()?);
     }
     print(&rows);
     Ok(())

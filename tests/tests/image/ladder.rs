@@ -1,0 +1,80 @@
+//! The ladder of last resorts on the appliance: a container, the engine's service, the device, safe mode, and back.
+//!
+//! Owns an engine that is broken for good, over a restart of the device. Must never leave a machine running.
+
+use std::process::Command;
+use std::time::Duration;
+
+use dockbeacon_tests::qemu::{Machine, Setup};
+
+use crate::appliance::{
+    LAMPS, lit_while, p3_a_service_of_the_boot_partition_runs, prepare, version, wait_healthy,
+};
+use crate::boot::{self, SOON, UPDATE, settled, wait_for, wait_state};
+
+/// An engine that ends at once, however often it is started, also after a restart of the device; the containers that it has
+/// started go on.
+const BREAK: &str = "mkdir -p /etc/systemd/system/docker.service.d && \
+    printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/docker.service.d/broken.conf && \
+    systemctl daemon-reload && sync && systemctl kill -s KILL docker.service; systemctl stop docker.socket";
+
+#[test]
+#[ignore = "two boots, twelve minutes under emulation; scripts/test --all runs it"]
+fn h8_from_the_container_to_safe_mode_and_back() {
+    let (_turn, folder, card) = boot::card();
+    prepare(&card, folder.path(), "engine-patience: 40s, reboots-per-day: 1");
+    let setup = Setup::new(Machine::Virt).with_qtest();
+    let mut vm = setup.start(&card).unwrap();
+    vm.set_line(crate::appliance::BUTTON, true).unwrap();
+    settled(&mut vm);
+    p3_a_service_of_the_boot_partition_runs(&mut vm);
+
+    // A service that hangs fails its health check.
+    let started = "docker inspect -f '{{.State.StartedAt}}' relay-relay-1";
+    let before = vm.run(started, SOON).unwrap();
+    vm.run("kill -STOP $(docker inspect -f '{{.State.Pid}}' relay-relay-1)", SOON).unwrap();
+    wait_for(&mut vm, &format!("[ \"$({started})\" != '{before}' ]"), UPDATE);
+    wait_healthy(&mut vm, "relay-relay-1", UPDATE);
+    assert_eq!(version(&mut vm, 8080), "1.0.0");
+
+    vm.run(BREAK, SOON).unwrap();
+    assert_eq!(version(&mut vm, 8080), "1.0.0", "containers outlive their engine");
+    vm.wait_off(Duration::from_secs(600)).unwrap();
+    card.check().unwrap();
+
+    // Up again with the same engine: it has used up its restart of the device, and stays.
+    let mut vm = setup.start(&card).unwrap();
+    vm.set_line(crate::appliance::BUTTON, true).unwrap();
+    vm.wait_shell(boot::BOOT).unwrap();
+    let safe = "dockbeacon --json status | grep -q 'safe mode'";
+    wait_for(&mut vm, safe, 2 * UPDATE);
+    let log = vm.run("journalctl -b -o cat --no-pager -u dockbeacon", SOON).unwrap();
+    assert!(log.contains("its service is restarted") && log.contains("safe mode"), "{log}");
+    // What led to it is on the card, though the journal of that boot was in memory.
+    let kept = vm.run("zcat /var/log/dockbeacon/*.log.gz", SOON).unwrap();
+    assert!(kept.contains("docker.service"), "{kept}");
+    let up = vm.run("cat /proc/sys/kernel/random/boot_id", SOON).unwrap();
+    let (_, _, lit) = lit_while(&mut vm, "sleep 100", UPDATE);
+    assert!(lit.contains(&LAMPS[2]), "{lit:?}");
+    assert_eq!(
+        vm.run("cat /proc/sys/kernel/random/boot_id", SOON).unwrap(),
+        up,
+        "safe mode restarts nothing"
+    );
+    let page = format!("https://127.0.0.1:{}/", vm.page);
+    let page = Command::new("curl")
+        .args(["-sk", "-o", "/dev/null", "-w", "%{http_code}", "-L", &page])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&page.stdout), "200");
+
+    // Somebody mends it; nobody has to tell the daemon.
+    vm.run("rm /etc/systemd/system/docker.service.d/broken.conf; systemctl daemon-reload; systemctl reset-failed; systemctl start docker", SOON)
+        .unwrap();
+    wait_healthy(&mut vm, "relay-relay-1", UPDATE);
+    wait_state(&mut vm, "unclaimed");
+    wait_for(&mut vm, &format!("! {safe}"), SOON);
+    vm.run("systemctl poweroff", SOON).unwrap();
+    vm.wait_off(SOON).unwrap();
+    card.check().unwrap();
+}
