@@ -1,19 +1,26 @@
 //! One owner for the state folder.
 //!
-//! Owns the folder's creation and the lock on it. The lock is the kernel's (`flock`), so it ends with the process in every
+//! Owns the folder's creation, the lock on it, and whose its files are. The lock is the kernel's (`flock`), so it ends with the process in every
 //! case; the file's content only tells others whom to ask. Must never remove the file, or two processes could each hold
 //! a lock on a file of that name.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::clock;
+
 /// The name of the file in the state folder.
 pub const FILE_NAME: &str = "lock";
+/// So long to wait for whoever has the folder for a moment only.
+pub const PATIENCE: Duration = Duration::from_secs(15);
+/// How often to try meanwhile.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The state folder could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +114,7 @@ pub fn take(dir: &Path) -> Result<StateLock, LockError> {
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(file) => {
             let mut lock = StateLock { file, path };
+            give_to_owner(&lock.file, dir).map_err(|e| LockError::from_io(&lock.path, e))?;
             // Whatever the umask: the group must be able to read whom to ask. The folder's own mode still decides.
             lock.file
                 .set_permissions(Permissions::from_mode(0o640))
@@ -117,6 +125,38 @@ pub fn take(dir: &Path) -> Result<StateLock, LockError> {
         Err((file, Errno::EWOULDBLOCK)) => Err(held(dir, file)),
         Err((_, errno)) => Err(LockError::from_io(&path, errno.into())),
     }
+}
+
+/// [`take`], with patience for a short command, and for a daemon that is about to say where it listens.
+///
+/// # Errors
+/// As [`take`].
+pub async fn take_within(dir: &Path, patience: Duration) -> Result<StateLock, LockError> {
+    let end = clock::now().monotonic + patience;
+    loop {
+        match take(dir) {
+            Err(LockError::Held { control_socket: None, .. }) if clock::now().monotonic < end => {
+                tokio::time::sleep(LOOK).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+/// What root makes in a folder of somebody else's is theirs: a command of root's before the daemon's first start must not lock
+/// the daemon out.
+///
+/// # Errors
+/// When the folder cannot be looked at, or the file not be given away.
+pub fn give_to_owner(file: &File, dir: &Path) -> std::io::Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    let (owner, is) = (std::fs::metadata(dir)?, file.metadata()?);
+    if (is.uid(), is.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    fchown(file, Some(owner.uid()), Some(owner.gid()))
 }
 
 impl StateLock {
@@ -177,6 +217,28 @@ mod tests {
         drop(first);
         let second = take(&dir).unwrap();
         assert_eq!(std::fs::read_to_string(&second.path).unwrap(), format!("{}\n\n", std::process::id()));
+    }
+
+    #[test]
+    fn what_root_makes_is_the_folders_owners() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::chown(dir.path(), Some(65_534), Some(65_533)).unwrap();
+        drop(take(dir.path()).unwrap());
+        let made = std::fs::metadata(dir.path().join(FILE_NAME)).unwrap();
+        assert_eq!((made.uid(), made.gid()), (65_534, 65_533));
+    }
+
+    #[tokio::test]
+    async fn a_command_of_a_moment_is_waited_for_and_a_long_one_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = take(dir.path()).unwrap();
+        let moment = Duration::from_millis(1);
+        assert!(matches!(take_within(dir.path(), moment).await, Err(LockError::Held { .. })));
+        let (second, ()) = tokio::join!(take_within(dir.path(), PATIENCE), async { drop(first) });
+        second.unwrap();
     }
 
     #[test]

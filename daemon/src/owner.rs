@@ -96,6 +96,7 @@ impl Owner {
         let new = self.folder.join(format!(".{name}.new"));
         remove(&new)?;
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        crate::lock::give_to_owner(&file, &self.folder)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, self.folder.join(name))

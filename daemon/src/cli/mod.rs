@@ -144,7 +144,7 @@ async fn serve(cli: &Cli, args: &RunArgs) -> Result<ExitCode, Failure> {
     }
     let _telemetry =
         telemetry::Telemetry::init(&loaded.settings.log.level).map_err(|e| Failure::Other(e.to_string()))?;
-    let lock = lock::take(&state_dir).map_err(|error| match error {
+    let lock = lock::take_within(&state_dir, lock::PATIENCE).await.map_err(|error| match error {
         LockError::Held { .. } => {
             Failure::Busy(format!("{error}; another daemon or command works on this state folder"))
         }

@@ -87,7 +87,7 @@ pub enum Way {
 impl Way {
     /// Takes the lock, or finds the daemon that has it.
     pub async fn open(loaded: &Loaded, state_dir: &Path) -> Result<Self, Failure> {
-        match lock::take(state_dir) {
+        match lock::take_within(state_dir, lock::PATIENCE).await {
             Ok(lock) => {
                 let stop = CancellationToken::new();
                 let signals = shutdown::Signals::install().map_err(|e| Failure::Other(e.to_string()))?;

@@ -143,7 +143,9 @@ fn open_durable(path: &Path) -> Result<Connection> {
 fn create_private(path: &Path) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    opened.map(drop).map_err(|e| StoreError::from_io(path, &e))
+    // SQLite gives the files beside it the same owner.
+    let given = opened.and_then(|file| crate::lock::give_to_owner(&file, path.parent().unwrap_or(path)));
+    given.map_err(|e| StoreError::from_io(path, &e))
 }
 
 fn connect(path: &Path, synchronous: &str) -> Result<Connection> {

@@ -306,6 +306,14 @@ fn a_hang_ends_in_a_restart(vm: &mut Vm) {
     assert!(vm.run("systemctl show -P NRestarts dockbeacon", SOON).unwrap() != "0");
 }
 
+/// As after `poweroff`: services stopped, file systems closed.
+pub fn held_for_five_seconds_it_shuts_down(vm: &mut Vm) {
+    press(vm, Duration::from_secs(5));
+    vm.wait_off(Duration::from_secs(300)).unwrap();
+    let console = vm.console.text();
+    assert!(console.contains("System is powering down") || console.contains("Power down"), "{console}");
+}
+
 /// Held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
 fn the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
@@ -412,15 +420,8 @@ async fn live(life: Life) {
         vm.run("journalctl -b -u dockbeacon-firstboot -o cat --no-pager; ls /boot/firmware", SOON).unwrap();
     assert!(log.contains("factory reset: done") && !log.contains("dockbeacon-reset"), "{log}");
     assert_ne!(vm.run("cat /etc/ssh/ssh_host_ed25519_key.pub", SOON).unwrap(), face.trim());
-    // Held for five seconds, it shuts down as after `poweroff`.
     wait_healthy(&mut vm, "lantern", UPDATE);
     wait_state(&mut vm, "unclaimed");
-    press(&vm, Duration::from_secs(5));
-    vm.wait_off(Duration::from_secs(300)).unwrap();
-    assert!(
-        vm.console.text().contains("System is powering down") || vm.console.text().contains("Power down"),
-        "{}",
-        vm.console.text()
-    );
+    held_for_five_seconds_it_shuts_down(&mut vm);
     card.check().unwrap();
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use dockbeacon_tests::qemu::{Machine, Setup};
 
 use crate::appliance::{
-    LAMPS, lit_while, p3_a_service_of_the_boot_partition_runs, prepare, version, wait_healthy,
+    LAMPS, held_for_five_seconds_it_shuts_down, lit_while, p3_a_service_of_the_boot_partition_runs, prepare,
+    version, wait_healthy,
 };
 use crate::boot::{self, SOON, UPDATE, settled, wait_for, wait_state};
 
@@ -74,7 +75,6 @@ fn h8_from_the_container_to_safe_mode_and_back() {
     wait_healthy(&mut vm, "relay-relay-1", UPDATE);
     wait_state(&mut vm, "unclaimed");
     wait_for(&mut vm, &format!("! {safe}"), SOON);
-    vm.run("systemctl poweroff", SOON).unwrap();
-    vm.wait_off(SOON).unwrap();
+    held_for_five_seconds_it_shuts_down(&mut vm);
     card.check().unwrap();
 }

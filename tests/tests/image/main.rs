@@ -9,9 +9,11 @@ mod audit;
 mod boot;
 #[path = "../browser/mod.rs"]
 mod browser;
+mod build;
 mod chain;
 mod idle;
 mod ladder;
 mod overlay;
 mod papers;
+mod raspios;
 mod reproduce;
