@@ -284,6 +284,27 @@ fn the_state_is_its_owners_alone() {
 }
 
 #[test]
+fn a_command_of_roots_leaves_the_folder_to_whom_it_belongs() {
+    use std::os::unix::fs::MetadataExt as _;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    on_one(|engine| async move {
+        let place = Sandbox::new(&engine)?;
+        let home = Home::new(place.path(), &engine.host, "")?;
+        std::fs::create_dir_all(&home.state)?;
+        std::os::unix::fs::chown(&home.state, Some(65_534), Some(65_534))?;
+        assert_eq!(cli(&home, &["status"]).await?.0, Some(0));
+        let made: Vec<_> = std::fs::read_dir(&home.state)?.collect::<std::io::Result<_>>()?;
+        assert!(made.len() >= 2, "{made:?}");
+        for entry in made {
+            assert_eq!(entry.metadata()?.uid(), 65_534, "{:?}", entry.path());
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn sighup_reads_the_settings_again_and_keeps_those_in_force_when_they_are_wrong() {
     on_one(|engine| async move {
         let place = Sandbox::new(&engine)?;
