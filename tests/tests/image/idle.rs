@@ -14,7 +14,7 @@ use crate::boot::{self, SOON, settled, wait_for};
 const LIMIT: u64 = 5_000_000;
 
 #[test]
-#[ignore = "a boot and ten idle minutes; scripts/test --all runs it"]
+#[ignore = "a boot and five idle minutes; scripts/test --all runs it"]
 fn p9_an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
     let (_turn, folder, card) = boot::card();
     prepare(&card, folder.path(), "engine-patience: 5m");
@@ -23,7 +23,7 @@ fn p9_an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
     p3_a_service_of_the_boot_partition_runs(&mut vm);
     // First boot has its own to write; a file system that was made a moment ago is set up behind it.
     wait_for(&mut vm, "! findmnt -t vfat && ! pgrep -x ext4lazyinit", Duration::from_secs(600));
-    let day = idle::written(&mut vm, Duration::from_secs(600)).unwrap();
+    let day = idle::written(&mut vm, Duration::from_secs(300)).unwrap();
     println!("idle: {} bytes a day", day.idle);
     for (timer, times, bytes) in &day.timers {
         println!("{times:3} x {timer}: {bytes} bytes");

@@ -17,7 +17,7 @@ use crate::boot::{self, SOON, UPDATE, settled, wait_for, wait_state};
 /// started go on.
 const BREAK: &str = "mkdir -p /etc/systemd/system/docker.service.d && \
     printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/etc/systemd/system/docker.service.d/broken.conf && \
-    systemctl daemon-reload && sync && systemctl kill -s KILL docker.service; systemctl stop docker.socket";
+    systemctl daemon-reload && sync && systemctl kill --kill-whom=main -s KILL docker.service; systemctl stop docker.socket";
 
 #[test]
 #[ignore = "two boots, twelve minutes under emulation; scripts/test --all runs it"]
