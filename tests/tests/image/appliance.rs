@@ -366,7 +366,7 @@ async fn live(life: Life) {
     p2_an_update_goes_through_and_a_bad_one_goes_back(&mut vm, &registry).await;
     if life == Life::Day {
         // Nothing uses the boot partition any more, and a power cut does not find it open.
-        wait_for(&mut vm, "! findmnt -t vfat", SOON);
+        wait_for(&mut vm, "! grep -q ' vfat ' /proc/mounts", SOON);
         vm.cut();
         return card.check().unwrap();
     }

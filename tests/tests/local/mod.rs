@@ -29,7 +29,7 @@ impl RegistryServer {
     pub fn start(serve: &Serve) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = dockbeacon_tests::sandbox::free_port().unwrap();
         let address = format!("127.0.0.1:{port}");
         let mut config = format!(
             "version: 0.1\nlog:\n  accesslog:\n    disabled: false\n  level: info\nstorage:\n  filesystem:\n    rootdirectory: {}/data\nhttp:\n  addr: {address}\n",
