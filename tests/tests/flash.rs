@@ -56,7 +56,7 @@ fn flash(words: &[&str]) -> (bool, String) {
 }
 
 #[test]
-fn flash_writes_reads_back_and_adds_the_owners_files() {
+fn p10_flash_writes_reads_back_and_adds_the_owners_files() {
     let place = tempfile::tempdir().unwrap();
     let image = image(place.path());
     let card = place.path().join("card");
@@ -101,7 +101,7 @@ fn flash_writes_reads_back_and_adds_the_owners_files() {
 }
 
 #[test]
-fn flash_refuses_what_is_not_a_card() {
+fn p10_flash_refuses_what_is_not_a_card() {
     let place = tempfile::tempdir().unwrap();
     let image = image(place.path());
     let image = image.to_str().unwrap();

@@ -249,9 +249,9 @@ fn script(name: &str, args: &[&str]) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// The package goes onto a machine that runs, over SSH; one that does not come up gives way to the one before; removed and
+/// P10: the package goes onto a machine that runs, over SSH; one that does not come up gives way to the one before; removed and
 /// installed again, everything is as it was.
-fn deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
+fn p10_deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
     let folder = tempfile::tempdir().unwrap();
     let place = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
     std::fs::write(place("daemon"), card::image().unwrap().read("/usr/bin/dockbeacon").unwrap()).unwrap();
@@ -295,8 +295,8 @@ fn deploy_installs_upgrades_and_goes_back(vm: &mut Vm, key: &std::path::Path) {
     wait_state(vm, "all-well");
 }
 
-/// A daemon that hangs is found out by the service manager and started again.
-fn a_hang_ends_in_a_restart(vm: &mut Vm) {
+/// P6: a daemon that hangs is found out by the service manager and started again.
+fn p6_a_hang_ends_in_a_restart(vm: &mut Vm) {
     let before = vm.run("systemctl show -P MainPID dockbeacon", SOON).unwrap();
     vm.run(&format!("kill -STOP {before}"), SOON).unwrap();
     let other = format!(
@@ -314,8 +314,8 @@ pub fn held_for_five_seconds_it_shuts_down(vm: &mut Vm) {
     assert!(console.contains("System is powering down") || console.contains("Power down"), "{console}");
 }
 
-/// Held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
-fn the_button_forgets_the_owner(vm: &mut Vm) {
+/// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
+fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
     press(vm, Duration::from_secs(13));
     std::thread::sleep(Duration::from_millis(1_500));
@@ -370,8 +370,8 @@ async fn live(life: Life) {
         vm.cut();
         return card.check().unwrap();
     }
-    deploy_installs_upgrades_and_goes_back(&mut vm, &key);
-    a_hang_ends_in_a_restart(&mut vm);
+    p10_deploy_installs_upgrades_and_goes_back(&mut vm, &key);
+    p6_a_hang_ends_in_a_restart(&mut vm);
 
     // The plug is pulled while the new version is being verified.
     let second = 1_000_000_000_u64;
@@ -403,7 +403,7 @@ async fn live(life: Life) {
     wait_healthy(&mut vm, "lantern", UPDATE);
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
-    the_button_forgets_the_owner(&mut vm);
+    p12_the_button_forgets_the_owner(&mut vm);
     // nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
     vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
         .unwrap();
