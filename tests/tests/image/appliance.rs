@@ -314,8 +314,8 @@ pub fn held_for_five_seconds_it_shuts_down(vm: &mut Vm) {
     assert!(console.contains("System is powering down") || console.contains("Power down"), "{console}");
 }
 
-/// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
-fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
+/// Held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
+fn the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
     press(vm, Duration::from_secs(13));
     std::thread::sleep(Duration::from_millis(1_500));
@@ -403,7 +403,7 @@ async fn live(life: Life) {
     wait_healthy(&mut vm, "lantern", UPDATE);
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
-    p12_the_button_forgets_the_owner(&mut vm);
+    the_button_forgets_the_owner(&mut vm);
     // nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
     vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
         .unwrap();
