@@ -33,6 +33,7 @@ for folder in systemd/*.d; do
     esac
 done
 lay systemd/preset usr/lib/systemd/system-preset
+lay systemd/udev usr/lib/udev/rules.d
 install -m 755 "$daemon" "$root/usr/bin/dockbeacon"
 
 # What the hooks need to run in the root. The namespace ends with this program, and the mounts with it.

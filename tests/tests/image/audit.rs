@@ -81,6 +81,7 @@ fn the_boot_partition_starts_every_board() {
         assert!(names.iter().any(|n| n == wanted), "{wanted} is not in {names:?}");
     }
     assert!(!card().boot_read("overlays/dockbeacon-panel.dtbo").unwrap().is_empty());
+    assert!(text("/usr/lib/udev/rules.d/70-dockbeacon.rules").contains("dockbeacon-button"));
     for start in ["vmlinuz-", "initrd.img-"] {
         assert_eq!(names.iter().filter(|n| n.starts_with(start)).count(), 1, "{start} in {names:?}");
     }
