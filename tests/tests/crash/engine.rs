@@ -1,8 +1,8 @@
 //! The engine dies in the middle of an update, alone or with everything else, and comes back.
 //!
-//! An engine that dies in the middle of `start` may come back with the port of that container taken by nobody, whoever asks
-//! for it, until the engine is started once more (seen on 20.10; a forced disconnect does not help). The service is then
-//! told as lost, with that remedy, and comes back by itself with the engine.
+//! An engine that dies in the middle of `start` or `stop` may come back with the port of that container taken by nobody,
+//! whoever asks for it, until the engine is started once more (seen on 20.10; a forced disconnect does not help). The
+//! service is then told as lost, with that remedy, and comes back by itself with the engine.
 
 use std::time::{Duration, Instant};
 
@@ -108,7 +108,7 @@ async fn survive(
         daemon = home.start()?;
     }
     let told = wait_history(&home, &service.name).await.with_context(|| daemon.log())?;
-    if death.request.1 == "/start" && told["outcome"] == "lost" {
+    if ["/start", "/stop"].contains(&death.request.1) && told["outcome"] == "lost" {
         ensure!(told["message"].as_str().is_some_and(|m| m.contains("port is already allocated")), "{told}");
         own.make(Trouble::Kill, engine)?;
         own.make(Trouble::Start, engine)?;

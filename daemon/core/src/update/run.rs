@@ -395,8 +395,8 @@ fn give_up(tx: &Tx, world: &World) -> Step {
     Step::End(
         Outcome::Lost,
         format!(
-            "{name} could not be brought back: {}. {place}. Start it by hand; it is also started once more when the \
-             engine has been restarted",
+            "{name} could not be brought back: {}. {place}. Start it by hand, or restart the engine: it is started once \
+             more then",
             tx.last_error
         ),
     )
