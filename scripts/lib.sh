@@ -36,6 +36,17 @@ need_packages() { # need_packages PACKAGE...
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# Unpacks FILE.xz to FILE, unless a newer one is there, and prints the name.
+unpacked() { # unpacked FILE.xz
+    local plain=${1%.xz}
+    if [ ! "$plain" -nt "$1" ]; then
+        say "unpacking $1"
+        xz --decompress --stdout "$1" >"$plain.part"
+        mv "$plain.part" "$plain"
+    fi
+    echo "$plain"
+}
+
 # An engine counts as there in whatever packaging (docker.io, docker-ce).
 need_engine_program() {
     command -v dockerd >/dev/null || need_packages docker.io
