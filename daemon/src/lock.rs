@@ -1,8 +1,8 @@
 //! One owner for the state folder.
 //!
-//! Owns the folder's creation, the lock on it, and whose its files are. The lock is the kernel's (`flock`), so it ends with the process in every
-//! case; the file's content only tells others whom to ask. Must never remove the file, or two processes could each hold
-//! a lock on a file of that name.
+//! Owns the folder's creation, the lock on it, and whose its files are. The lock is the kernel's (`flock`), so it ends with
+//! the process in every case; the file's content only tells others whom to ask. Must never remove the file, or two
+//! processes could each hold a lock on a file of that name.
 
 use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, Write};

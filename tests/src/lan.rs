@@ -46,7 +46,7 @@ impl Lan {
              dnsmasq --conf-file=/dev/null --user=root --pid-file={pid} --interface={WIRE} --bind-interfaces \
                --dhcp-range=10.77.0.50,10.77.0.99,1h --dhcp-authoritative --no-ping --dhcp-leasefile={leases} \
                --no-resolv --no-hosts --address=/pool.ntp.org/{HOST} --log-facility={log}; \
-             echo ready; read -r _ || true; kill $(cat {pid})",
+             echo ready; cat >/dev/null; kill $(cat {pid})",
             pid = folder.path().join("pid").display(),
             leases = folder.path().join("leases").display(),
             log = folder.path().join("log").display(),
@@ -78,9 +78,7 @@ impl Lan {
     /// A command that runs in this network.
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
-        let mut command = Command::new("nsenter");
-        command.arg(format!("--net={}", self.namespace())).arg(program);
-        command
+        inside(&self.namespace(), program)
     }
 
     /// Runs such a command to its end.
@@ -158,6 +156,14 @@ impl Lan {
         }
         bail!("nobody answers to {name}")
     }
+}
+
+/// A command that runs in the network of this namespace.
+#[must_use]
+pub fn inside(namespace: &str, program: &str) -> Command {
+    let mut command = Command::new("nsenter");
+    command.arg(format!("--net={namespace}")).arg(program);
+    command
 }
 
 /// The address in the first answer, which begins here with the name as a pointer: type 1, class 1, life, length 4.

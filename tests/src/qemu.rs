@@ -144,11 +144,11 @@ impl Setup {
             .join(" ");
         let (page, ssh) = (free_port()?, free_port()?);
 
-        let mut qemu = Command::new("qemu-system-aarch64");
-        if let Some(namespace) = &self.lan {
-            qemu = Command::new("nsenter");
-            qemu.arg(format!("--net={namespace}")).arg("qemu-system-aarch64");
-        }
+        let program = "qemu-system-aarch64";
+        let mut qemu = match &self.lan {
+            Some(namespace) => lan::inside(namespace, program),
+            None => Command::new(program),
+        };
         qemu.args(["-display", "none", "-no-reboot", "-accel", "tcg,tb-size=256"]);
         qemu.arg("-kernel").arg(place("kernel")).arg("-initrd").arg(place("initrd"));
         // The shell is systemd's own debug shell: it is asked for on the kernel's command line, which only the machine's owner
@@ -331,6 +331,12 @@ impl Vm {
         self.wait(limit, &format!("{text:?} on the console"), move || line.text().contains(text))
     }
 
+    /// Whether the console has shown this.
+    #[must_use]
+    pub fn console_shows(&self, text: &str) -> bool {
+        self.console.text().contains(text)
+    }
+
     fn wait(&mut self, limit: Duration, what: &str, done: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + limit;
         while !done() {
@@ -374,6 +380,17 @@ impl Vm {
                 bail!("no root shell within {limit:?}; the console ends with\n{}", self.tail());
             }
         }
+    }
+
+    /// Waits until every unit has started or failed and gives what systemd then says of itself: `running`, or what is wrong.
+    ///
+    /// # Errors
+    /// There is no shell, or it takes longer than this.
+    pub fn wait_started(&mut self, limit: Duration) -> Result<String> {
+        self.wait_shell(limit)?;
+        // On the board the kernel speaks on the shell's line.
+        let (_, said) = self.try_run("systemctl is-system-running --wait", limit)?;
+        Ok(said.lines().next_back().unwrap_or_default().to_owned())
     }
 
     /// Runs a command as root on the device and gives what it printed.

@@ -54,8 +54,13 @@ pub fn prepare(card: &Card, folder: &std::path::Path, device: &str) -> std::path
 
 /// What the device answers on a port of its own.
 pub fn version(vm: &mut Vm, port: u16) -> String {
+    version_at(vm, "127.0.0.1", port)
+}
+
+/// What is answered there, asked from the device.
+pub fn version_at(vm: &mut Vm, address: &str, port: u16) -> String {
     let ask = format!(
-        "bash -c 'exec 3<>/dev/tcp/127.0.0.1/{port} && printf \"GET /version HTTP/1.0\\r\\n\\r\\n\" >&3 && tail -n 1 <&3'"
+        "bash -c 'exec 3<>/dev/tcp/{address}/{port} && printf \"GET /version HTTP/1.0\\r\\n\\r\\n\" >&3 && tail -n 1 <&3'"
     );
     vm.try_run(&ask, SOON).unwrap().1
 }
@@ -404,13 +409,13 @@ async fn live(life: Life) {
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
     the_button_forgets_the_owner(&mut vm);
-    // nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
+    // Nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
     vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
         .unwrap();
     vm.wait_off(Duration::from_secs(240)).unwrap();
     card.check().unwrap();
 
-    // a file on the boot partition asks for another face; data stays.
+    // A file on the boot partition asks for another face; data stays.
     let face = card.text("/etc/ssh/ssh_host_ed25519_key.pub").unwrap();
     card.boot_write("dockbeacon-reset", b"").unwrap();
     let mut vm = setup.start(&card).unwrap();

@@ -30,10 +30,7 @@ pub fn card() -> (MutexGuard<'static, ()>, TempDir, Card) {
 
 /// Waits until every unit has started or failed, and requires that none failed.
 pub fn settled(vm: &mut Vm) {
-    vm.wait_shell(BOOT).unwrap();
-    // On the board the kernel speaks on the shell's line.
-    let (_, said) = vm.try_run("systemctl is-system-running --wait", BOOT).unwrap();
-    let state = said.lines().next_back().unwrap_or_default();
+    let state = vm.wait_started(BOOT).unwrap();
     let failed =
         vm.run("systemctl --failed --plain --no-legend; systemctl list-jobs --no-legend", SOON).unwrap();
     let log = vm.run("journalctl -b -p warning --no-pager | tail -n 60", SOON).unwrap();
@@ -42,7 +39,7 @@ pub fn settled(vm: &mut Vm) {
         vm.uptime(),
         vm.run("systemd-analyze; systemd-analyze blame | head -n 12", SOON).unwrap()
     );
-    assert_eq!((state, failed.as_str()), ("running", ""), "{failed}\n{log}");
+    assert_eq!((state.as_str(), failed.as_str()), ("running", ""), "{failed}\n{log}");
 }
 
 /// Waits until a command succeeds on the device.

@@ -26,13 +26,9 @@ fn build(cache: &Path, first: &str, args: &str) -> (bool, String) {
 }
 
 /// As another user the script asks for root by itself; the namespace of this test needs it from the start.
-fn root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
-
 #[test]
 fn what_keeps_a_build_from_succeeding_is_said_and_nothing_stays() {
-    if !root() {
+    if !nix::unistd::geteuid().is_root() {
         return;
     }
     let nowhere = "--mirror http://127.0.0.1:9/debian";

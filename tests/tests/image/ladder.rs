@@ -9,7 +9,7 @@ use dockbeacon_tests::qemu::{Machine, Setup};
 
 use crate::appliance::{
     LAMPS, held_for_five_seconds_it_shuts_down, lit_while, p3_a_service_of_the_boot_partition_runs, prepare,
-    version, wait_healthy,
+    version, version_at, wait_healthy,
 };
 use crate::boot::{self, SOON, UPDATE, settled, wait_for, wait_state};
 
@@ -43,10 +43,7 @@ fn from_the_container_to_safe_mode_and_back() {
         "docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' relay-relay-1";
     let address = vm.run(address, SOON).unwrap();
     vm.run(BREAK, SOON).unwrap();
-    let ask = format!(
-        "bash -c 'exec 3<>/dev/tcp/{address}/8080 && printf \"GET /version HTTP/1.0\\r\\n\\r\\n\" >&3 && tail -n 1 <&3'"
-    );
-    assert_eq!(vm.run(&ask, SOON).unwrap(), "1.0.0", "containers outlive their engine");
+    assert_eq!(version_at(&mut vm, &address, 8080), "1.0.0", "containers outlive their engine");
     vm.wait_off(Duration::from_secs(600)).unwrap();
     card.check().unwrap();
 

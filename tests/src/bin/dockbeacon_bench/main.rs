@@ -1,4 +1,5 @@
-//! `scripts/bench`: size, memory, CPU, the time of a check, the gap of an update, and the SD card image, measured and printed beside targets.
+//! `scripts/bench`: size, memory, CPU, the time of a check, the gap of an update, and the SD card image, measured and
+//! printed beside targets.
 //!
 //! Owns the order of the measurements and the table. Must never fail for a number: it reports, people judge.
 //!
