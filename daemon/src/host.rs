@@ -82,6 +82,14 @@ pub async fn ask(verb: Verb) -> Result<(), String> {
     Err("nobody carried it out; `systemctl enable --now dockbeacon-host.path` lets root do so".to_owned())
 }
 
+/// Has the journal kept. That of the card is in memory: what led to a fault would be gone after the owner's first attempt,
+/// which is to pull the plug.
+pub async fn keep_journal() {
+    if let Err(error) = ask(Verb::KeepJournal).await {
+        tracing::warn!(error, "the journal is not kept");
+    }
+}
+
 /// Carries out what the daemon asked for: run as root by `dockbeacon-host.service`.
 ///
 /// # Errors

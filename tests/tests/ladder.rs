@@ -68,7 +68,7 @@ async fn an_engine_that_never_comes_ends_in_safe_mode_also_over_restarts() -> Re
     }
     let dir = tempfile::tempdir()?;
     let (bin, notes) = notes(dir.path())?;
-    let settings = "device:\n  ladder: true\n  engine-patience: 1s\n  reboots-per-day: 1\nschedule:\n  check-on-start: false\npanel:\n  driver: virtual";
+    let settings = "device:\n  ladder: true\n  engine-patience: 1s\n  reboots-per-day: 1\n  keep-journal: true\nschedule:\n  check-on-start: false\npanel:\n  driver: virtual";
     let home = Home::new(&dir.path().join("home"), "unix:///nowhere/docker.sock", settings)?
         .env("PATH", &bin.display().to_string());
     let mut daemon = home.start()?;
@@ -80,6 +80,12 @@ async fn an_engine_that_never_comes_ends_in_safe_mode_also_over_restarts() -> Re
     daemon.wait_log("its service is restarted", SOON).await?;
     daemon.wait_log("safe mode", SOON).await?;
     daemon.kill_9();
+    let asked = std::fs::read_to_string(&notes)?;
+    let (keep, restart) = ("start dockbeacon-journal.service\n", "--no-block restart docker.service\n");
+    let reboot = "--no-block reboot\n";
+    ensure!(asked.contains(&format!("{keep}{reboot}")), "what led to it is kept before it is gone: {asked}");
+    assert_eq!(asked.replace(keep, ""), format!("{restart}{reboot}{restart}"));
+    std::fs::write(&notes, "")?;
     let mut daemon = home.start()?;
     daemon.wait_log("started", SOON).await?;
     let end = std::time::Instant::now() + SOON;
@@ -92,9 +98,12 @@ async fn an_engine_that_never_comes_ends_in_safe_mode_also_over_restarts() -> Re
         tokio::time::sleep(Duration::from_millis(100)).await;
     };
     assert_eq!(said["panel"]["state"], "unclaimed", "the page is there, and shows what matters most");
+    // The journal of a fault is kept also where the lamps show something else.
+    while std::fs::read_to_string(&notes)? != keep {
+        ensure!(std::time::Instant::now() < end, "{}", std::fs::read_to_string(&notes)?);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     daemon.stop(SOON).await?;
-    let asked = std::fs::read_to_string(&notes)?;
-    let restart = "--no-block restart docker.service\n";
-    assert_eq!(asked, format!("{restart}--no-block reboot\n{restart}"));
+    assert_eq!(std::fs::read_to_string(&notes)?, keep, "safe mode restarts nothing");
     Ok(())
 }

@@ -169,6 +169,10 @@ impl Ladder {
                 ("restart-engine", did.map(|()| "the engine stays away; its service is restarted".to_owned()))
             }
             Step::Reboot => {
+                if work.settings.device.keep_journal {
+                    host::keep_journal().await;
+                    work.mark();
+                }
                 let did = host::ask(host::Verb::Reboot).await;
                 ("reboot", did.map(|()| "the engine stays away; the device is restarted".to_owned()))
             }

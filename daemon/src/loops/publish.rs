@@ -50,10 +50,11 @@ pub async fn run(
     panel: watch::Sender<PanelState>,
     progress: Progress,
 ) -> Result<(), String> {
+    let mut fault = false;
     loop {
         progress.mark_and_expect_within(LOOK);
         let asked = work.board.asked_so_far();
-        let view = make(&work, &fixed, &panel);
+        let view = make(&work, &fixed, &panel, &mut fault);
         let changed = out.send_if_modified(|before| {
             let changed = **before != view;
             if changed {
@@ -85,15 +86,8 @@ fn until_seen(work: &Work) -> Option<Duration> {
     Some(SEEN_AFTER.saturating_sub(shown.shown_for)).filter(|wait| !wait.is_zero())
 }
 
-/// The journal of the card is in memory: what led to a fault would be gone after the owner's first attempt, which is to pull the
-/// plug.
-async fn keep_journal() {
-    if let Err(error) = host::ask(host::Verb::KeepJournal).await {
-        tracing::warn!(error, "the journal is not kept");
-    }
-}
-
-fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
+/// `fault` is whether there was one at the last look.
+fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>, fault: &mut bool) -> View {
     match crate::ports::Records::password(&work.store) {
         Ok(password) => work.board.state().claimed = password.is_some(),
         Err(error) => tracing::warn!(%error, "whether the device is claimed could not be read"),
@@ -110,9 +104,11 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>) -> View {
     let shown = choose(&facts);
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
         work.board.tell(What::PanelChanged { state: shown.name().to_owned() });
-        if shown == State::Fault && work.settings.device.keep_journal {
-            tokio::spawn(keep_journal());
-        }
+    }
+    // Not only when the lamps show it: they may have something more urgent to say, such as that nobody owns the device.
+    let before = std::mem::replace(fault, facts.fault);
+    if facts.fault && !before && work.settings.device.keep_journal {
+        tokio::spawn(host::keep_journal());
     }
     let since = panel.borrow().since;
     let age = now.monotonic.saturating_sub(since);

@@ -18,7 +18,7 @@ use sha2::{Digest as _, Sha256};
 use crate::boot::{self, BOOT, SOON, UPDATE, as_declared, settled, wait_for, wait_state};
 use crate::browser::{browser, click, fill, open, until, until_within};
 
-const PASSWORD: &str = "harbour light seven";
+pub const PASSWORD: &str = "harbour light seven";
 /// The button's line of the emulated chip, and its lamps: health, update, fault.
 pub const BUTTON: u8 = 6;
 pub const LAMPS: [u8; 3] = [0, 1, 2];
