@@ -20,6 +20,8 @@ use tempfile::TempDir;
 pub const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 /// The wire, as QEMU is told.
 pub const WIRE: &str = "wire0";
+/// Where multicast DNS is spoken.
+const MDNS: (Ipv4Addr, u16) = (Ipv4Addr::new(224, 0, 0, 251), 5353);
 /// Seconds from 1900, where NTP begins, to 1970.
 const NTP_EPOCH: u64 = 2_208_988_800;
 
@@ -42,7 +44,7 @@ impl Lan {
         // Ends with the test, also with one that is killed: then nobody holds its input open.
         let script = format!(
             "set -e; ip link set lo up; ip tuntap add {WIRE} mode tap; ip address add {HOST}/24 dev {WIRE}; \
-             ip link set {WIRE} up; \
+             ip link set {WIRE} up; ip route add 224.0.0.0/4 dev {WIRE}; \
              dnsmasq --conf-file=/dev/null --user=root --pid-file={pid} --interface={WIRE} --bind-interfaces \
                --dhcp-range=10.77.0.50,10.77.0.99,1h --dhcp-authoritative --no-ping --dhcp-leasefile={leases} \
                --no-resolv --no-hosts --address=/pool.ntp.org/{HOST} --log-facility={log}; \
@@ -91,11 +93,15 @@ impl Lan {
 
     /// A socket in this network.
     fn socket(&self, port: u16) -> Result<UdpSocket> {
+        self.socket_at(HOST, port)
+    }
+
+    fn socket_at(&self, address: Ipv4Addr, port: u16) -> Result<UdpSocket> {
         let namespace = std::fs::File::open(self.namespace())?;
         // A thread is in one network only; this one ends, and its socket stays where it was made.
         let made = std::thread::spawn(move || -> Result<UdpSocket> {
             setns(namespace.as_fd(), CloneFlags::CLONE_NEWNET).context("entering the network")?;
-            Ok(UdpSocket::bind((HOST, port))?)
+            Ok(UdpSocket::bind((address, port))?)
         });
         made.join().map_err(|_| anyhow::anyhow!("the thread of a socket"))?
     }
@@ -140,14 +146,11 @@ impl Lan {
         let socket = self.socket(0)?;
         socket.set_read_timeout(Some(Duration::from_secs(1)))?;
         let mut question = vec![0, 7, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
-        for label in name.split('.') {
-            question.push(u8::try_from(label.len())?);
-            question.extend_from_slice(label.as_bytes());
-        }
-        question.extend_from_slice(&[0, 0, 1, 0, 1]);
+        question.extend(labels(name)?);
+        question.extend_from_slice(&[0, 1, 0, 1]);
         let mut answer = [0; 1500];
         for _ in 0..20 {
-            socket.send_to(&question, (Ipv4Addr::new(224, 0, 0, 251), 5353))?;
+            socket.send_to(&question, MDNS)?;
             if let Ok((length, from)) = socket.recv_from(&mut answer) {
                 // One question, repeated, and the address of whoever answers.
                 let told = first_address(&answer[..length], question.len());
@@ -156,6 +159,46 @@ impl Lan {
         }
         bail!("nobody answers to {name}")
     }
+
+    /// Somebody else who has this name already: answers for it at [`HOST`], also to those who ask whether they may have it
+    /// (RFC 6762, section 9).
+    ///
+    /// # Errors
+    /// The network has another answerer, or the name is too long.
+    pub fn have_name(&self, name: &str) -> Result<()> {
+        let asked = labels(name)?;
+        // A response, authoritative, with one answer: an address, of a name that is unique, for two minutes.
+        let mut answer = vec![0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+        answer.extend_from_slice(&asked);
+        answer.extend_from_slice(&[0, 1, 0x80, 1, 0, 0, 0, 120, 0, 4]);
+        answer.extend_from_slice(&HOST.octets());
+        let socket = self.socket_at(Ipv4Addr::UNSPECIFIED, MDNS.1)?;
+        socket.join_multicast_v4(&MDNS.0, &HOST)?;
+        socket.set_multicast_ttl_v4(255)?;
+        std::thread::spawn(move || {
+            let mut packet = [0; 1500];
+            while let Ok((length, _)) = socket.recv_from(&mut packet) {
+                let (head, rest) = packet[..length].split_at(12.min(length));
+                let question = head.get(2).is_some_and(|flags| flags & 0x80 == 0);
+                let names_it = rest.windows(asked.len()).any(|part| part.eq_ignore_ascii_case(&asked));
+                if question && names_it && socket.send_to(&answer, MDNS).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// A name as DNS writes it.
+fn labels(name: &str) -> Result<Vec<u8>> {
+    let mut written = Vec::new();
+    for label in name.split('.') {
+        written.push(u8::try_from(label.len())?);
+        written.extend_from_slice(label.as_bytes());
+    }
+    written.push(0);
+    Ok(written)
 }
 
 /// A command that runs in the network of this namespace.

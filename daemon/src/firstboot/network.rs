@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// The responder probes for less than a second, and announces for two more.
 const SETTLED: Duration = Duration::from_secs(30);
 
+/// So long after the network came, the responder must have heard whether somebody else has the name.
+const OBJECTION: Duration = Duration::from_secs(5);
+
 /// How it went.
 pub struct Reached {
     /// The step.
@@ -135,6 +138,14 @@ async fn own_name(card: &Card) -> Result<()> {
     let Some(ours) = identity::name(card) else { return Ok(()) };
     // Without a responder nobody can tell whose name it is.
     let Some(mut heard) = responder().await else { return Ok(()) };
+    if card.is_live() {
+        // The network is there only just: an objection takes as long as the question for the name.
+        let until = clock::now().monotonic + OBJECTION;
+        while heard == ours && clock::now().monotonic < until {
+            tokio::time::sleep(LOOK).await;
+            heard = responder().await.unwrap_or(heard);
+        }
+    }
     if heard != ours && card.is_live() {
         // It may have taken its own words for another's, as when an address changed under it: only who finds the name taken
         // twice has a rival. A new name would be for good, and the old one may be in somebody's bookmarks.

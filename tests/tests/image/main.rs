@@ -17,3 +17,4 @@ mod overlay;
 mod papers;
 mod raspios;
 mod reproduce;
+mod rival;
