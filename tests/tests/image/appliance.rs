@@ -311,16 +311,16 @@ fn p6_a_hang_ends_in_a_restart(vm: &mut Vm) {
     assert!(vm.run("systemctl show -P NRestarts dockbeacon", SOON).unwrap() != "0");
 }
 
-/// As after `poweroff`: services stopped, file systems closed.
-pub fn held_for_five_seconds_it_shuts_down(vm: &mut Vm) {
+/// P12: as after `poweroff`: services stopped, file systems closed.
+pub fn p12_held_for_five_seconds_it_shuts_down(vm: &mut Vm) {
     press(vm, Duration::from_secs(5));
     vm.wait_off(Duration::from_secs(300)).unwrap();
     let console = vm.console.text();
     assert!(console.contains("System is powering down") || console.contains("Power down"), "{console}");
 }
 
-/// Held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
-fn the_button_forgets_the_owner(vm: &mut Vm) {
+/// P12: held for more than ten seconds and pressed once more, the button forgets the owner, and nothing else.
+fn p12_the_button_forgets_the_owner(vm: &mut Vm) {
     wait_state(vm, "all-well");
     press(vm, Duration::from_secs(13));
     std::thread::sleep(Duration::from_millis(1_500));
@@ -408,7 +408,7 @@ async fn live(life: Life) {
     wait_healthy(&mut vm, "lantern", UPDATE);
     let now = version(&mut vm, 8081);
     assert!(["2.0.0", "4.0.0"].contains(&now.as_str()), "{now}");
-    the_button_forgets_the_owner(&mut vm);
+    p12_the_button_forgets_the_owner(&mut vm);
     // Nobody pets the watchdog any more, and it resets the machine, which ends this QEMU.
     vm.run("sync; (sleep 1; echo 1 >/sys/fs/cgroup/init.scope/cgroup.freeze) >/dev/null 2>&1 &", SOON)
         .unwrap();
@@ -427,6 +427,6 @@ async fn live(life: Life) {
     assert_ne!(vm.run("cat /etc/ssh/ssh_host_ed25519_key.pub", SOON).unwrap(), face.trim());
     wait_healthy(&mut vm, "lantern", UPDATE);
     wait_state(&mut vm, "unclaimed");
-    held_for_five_seconds_it_shuts_down(&mut vm);
+    p12_held_for_five_seconds_it_shuts_down(&mut vm);
     card.check().unwrap();
 }

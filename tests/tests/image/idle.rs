@@ -21,6 +21,7 @@ fn an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
     let mut vm = Setup::new(Machine::Virt).start(&card).unwrap();
     settled(&mut vm);
     p3_a_service_of_the_boot_partition_runs(&mut vm);
+    as_declared(&mut vm);
     // First boot has its own to write; a file system that was made a moment ago is set up behind it.
     wait_for(&mut vm, "! grep -q ' vfat ' /proc/mounts && ! pgrep -x ext4lazyinit", Duration::from_secs(600));
     let day = idle::written(&mut vm, Duration::from_secs(300)).unwrap();
@@ -40,5 +41,4 @@ fn an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
     // So do the logs of containers.
     let kept = vm.run("docker inspect -f '{{json .HostConfig.LogConfig}}' relay-relay-1", SOON).unwrap();
     assert_eq!(kept, r#"{"Type":"local","Config":{"max-file":"3","max-size":"10m"}}"#);
-    as_declared(&mut vm);
 }

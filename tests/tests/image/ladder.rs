@@ -8,8 +8,8 @@ use std::time::Duration;
 use dockbeacon_tests::qemu::{Machine, Setup, Vm};
 
 use crate::appliance::{
-    LAMPS, PASSWORD, held_for_five_seconds_it_shuts_down, lit_while, p3_a_service_of_the_boot_partition_runs,
-    prepare, version, version_at, wait_healthy,
+    LAMPS, PASSWORD, lit_while, p3_a_service_of_the_boot_partition_runs,
+    p12_held_for_five_seconds_it_shuts_down, prepare, version, version_at, wait_healthy,
 };
 use crate::boot::{self, SOON, UPDATE, settled, wait_for, wait_state};
 
@@ -98,6 +98,6 @@ fn from_the_container_to_safe_mode_and_back() {
     wait_healthy(&mut vm, "relay-relay-1", UPDATE);
     wait_state(&mut vm, "all-well");
     wait_for(&mut vm, &format!("! {safe}"), SOON);
-    held_for_five_seconds_it_shuts_down(&mut vm);
+    p12_held_for_five_seconds_it_shuts_down(&mut vm);
     card.check().unwrap();
 }
