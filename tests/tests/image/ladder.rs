@@ -42,7 +42,7 @@ fn curl(args: &[&str]) -> String {
 
 #[test]
 #[ignore = "two boots, twelve minutes under emulation; scripts/test --all runs it"]
-fn from_the_container_to_safe_mode_and_back() {
+fn h8_from_the_container_to_safe_mode_and_back() {
     let (_turn, folder, card) = boot::card();
     prepare(&card, folder.path(), "engine-patience: 40s, reboots-per-day: 1");
     let setup = Setup::new(Machine::Virt).with_qtest();

@@ -10,7 +10,7 @@ use crate::boot::{self, SOON, settled, wait_state};
 
 #[test]
 #[ignore = "a boot, four minutes under emulation; scripts/test --all runs it"]
-fn a_name_that_somebody_else_has_gets_an_end_of_its_own() {
+fn p4_a_name_that_somebody_else_has_gets_an_end_of_its_own() {
     let (_turn, folder, card) = boot::card();
     prepare(&card, folder.path(), "engine-patience: 5m");
     let lan = Lan::start().unwrap();
