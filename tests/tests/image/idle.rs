@@ -15,7 +15,7 @@ const LIMIT: u64 = 5_000_000;
 
 #[test]
 #[ignore = "a boot and five idle minutes; scripts/test --all runs it"]
-fn an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
+fn p9_an_idle_day_writes_little_and_a_busy_journal_stays_in_memory() {
     let (_turn, folder, card) = boot::card();
     prepare(&card, folder.path(), "engine-patience: 5m");
     let mut vm = Setup::new(Machine::Virt).start(&card).unwrap();
