@@ -25,9 +25,9 @@ fn build(cache: &Path, first: &str, args: &str) -> (bool, String) {
     (output.status.success(), said)
 }
 
-/// As another user the script asks for root by itself; the namespace of this test needs it from the start.
 #[test]
 fn what_keeps_a_build_from_succeeding_is_said_and_nothing_stays() {
+    // As another user the script asks for root by itself; the namespace of this test needs it from the start.
     if !nix::unistd::geteuid().is_root() {
         return;
     }

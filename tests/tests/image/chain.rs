@@ -66,13 +66,15 @@ fn true_time_came_from_the_network(vm: &mut Vm, lan: &Lan) {
     assert!(here.abs_diff(there) < 60, "{there} on the device, {here} here");
 }
 
+/// What the device says is its address there.
+pub fn address_in_lan(vm: &mut Vm) -> String {
+    vm.run("ip -4 -o address show scope global | grep -o '10[.]77[.]0[.][0-9]*/' | tr -d /", SOON).unwrap()
+}
+
 /// P5: the name answers in its network, by TLS on that port, plain http leads there, and the console has said so.
 fn p5_it_is_found_by_its_name(vm: &mut Vm, lan: &Lan, key: &std::path::Path) {
     let address = lan.resolve("shelf.local").unwrap();
-    let ours = vm
-        .run("ip -4 -o address show scope global | grep -o '10[.]77[.]0[.][0-9]*/' | tr -d /", SOON)
-        .unwrap();
-    assert_eq!(address.to_string(), ours);
+    assert_eq!(address.to_string(), address_in_lan(vm));
     let console = vm.console.text();
     let shown = ["https://shelf.local:3625/", "Claim code   ", "Certificate  SHA-256 "];
     assert!(shown.iter().all(|text| console.contains(text)), "{console}");

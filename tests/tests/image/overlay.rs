@@ -36,7 +36,7 @@ fn merged(card: &Card, folder: &Path) -> std::path::PathBuf {
 
 #[test]
 #[ignore = "seven minutes under emulation; scripts/test --all runs it"]
-fn lamps_that_an_overlay_declares_are_driven_as_leds_of_the_kernel() {
+fn p7_lamps_that_an_overlay_declares_are_driven_as_leds_of_the_kernel() {
     let (_turn, folder, card) = boot::card();
     let board = merged(&card, folder.path());
     let mut vm = Setup::new(Machine::Raspi3b).dtb(&board).start(&card).unwrap();

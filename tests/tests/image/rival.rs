@@ -7,6 +7,7 @@ use dockbeacon_tests::qemu::{Machine, Setup};
 
 use crate::appliance::prepare;
 use crate::boot::{self, SOON, settled, wait_state};
+use crate::chain::address_in_lan;
 
 #[test]
 #[ignore = "a boot, four minutes under emulation; scripts/test --all runs it"]
@@ -23,10 +24,8 @@ fn p4_a_name_that_somebody_else_has_gets_an_end_of_its_own() {
     assert_eq!(vm.run("hostname; cat /etc/hostname", SOON).unwrap(), format!("{name}\n{name}"));
     assert!(vm.run("getent hosts $(hostname)", SOON).unwrap().contains(&name));
     wait_state(&mut vm, "unclaimed");
-    let ours = vm
-        .run("ip -4 -o address show scope global | grep -o '10[.]77[.]0[.][0-9]*/' | tr -d /", SOON)
-        .unwrap();
-    assert_eq!(lan.resolve(&format!("{name}.local")).unwrap().to_string(), ours);
+    let found = lan.resolve(&format!("{name}.local")).unwrap();
+    assert_eq!(found.to_string(), address_in_lan(&mut vm));
     vm.wait_console(&format!("https://{name}.local:3625/"), SOON).unwrap();
     assert!(vm.run("cat /boot/firmware/dockbeacon-claim.txt", SOON).unwrap().contains(&name));
     vm.run("systemctl poweroff", SOON).unwrap();
