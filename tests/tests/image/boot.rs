@@ -97,6 +97,7 @@ pub fn as_declared(vm: &mut Vm) {
         "ls /boot/firmware >/dev/null; findmnt -t vfat -no FSTYPE /boot/firmware; stat -c %a /boot/firmware",
         "vfat\n700",
     );
+    is("cat /sys/kernel/mm/transparent_hugepage/enabled", "always madvise [never]");
     is("tail -n +2 /proc/swaps | cut -d' ' -f1", "/dev/zram0");
     is("ls /var/log/journal 2>/dev/null; journalctl --header | grep -c /run/log/journal", "1");
     is("grep -c . /etc/machine-id; grep -vc uninitialized /etc/machine-id", "1\n1");
