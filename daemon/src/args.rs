@@ -70,6 +70,8 @@ pub enum Cmd {
     Status,
     /// Look at everything that Dockbeacon needs, and say what to do about what is not well
     Doctor,
+    /// Save services, volumes, settings and state into one file; a new card restores it at its first boot
+    Backup(BackupArgs),
     /// Forget the password and all API tokens; prints the code with which the device is claimed anew
     ResetPassword,
     /// Hand back lamps that a dead daemon left lit; the service's unit runs this when the daemon ends
@@ -142,6 +144,20 @@ pub struct ConfigArgs {
     /// Only say whether the settings are valid
     #[arg(long)]
     pub check: bool,
+}
+
+/// `backup`
+#[derive(Debug, Args)]
+pub struct BackupArgs {
+    /// Where the file goes; a disk labelled DOCKBEACON is found by a new device
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    /// The file is not encrypted: whoever reads it has every secret of the services. Needed, since this version cannot encrypt
+    #[arg(long)]
+    pub in_clear: bool,
+    /// Whose /srv and settings are saved; for tests
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/")]
+    pub root: PathBuf,
 }
 
 /// `firstboot`

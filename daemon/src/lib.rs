@@ -4,6 +4,7 @@
 
 pub mod app;
 pub mod args;
+pub mod backup;
 pub mod claims;
 pub mod cli;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod page;
 pub mod panel;
 pub mod ports;
 pub mod registry;
+pub mod runner;
 pub mod shutdown;
 pub mod store;
 pub mod supervisor;

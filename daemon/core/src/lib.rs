@@ -5,6 +5,7 @@
 //! never talk to anything: time and observations are arguments, decisions are return values.
 
 pub mod auth;
+pub mod backup;
 pub mod device;
 pub mod doctor;
 pub mod event;

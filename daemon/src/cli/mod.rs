@@ -3,6 +3,7 @@
 //! Owns which of them need the state folder, and the exit code of each. Must never decide about containers: it asks the
 //! daemon, or does the same work itself where none runs.
 
+mod backup;
 mod client;
 mod show;
 mod way;
@@ -121,6 +122,11 @@ async fn carry_out(cli: &Cli) -> Result<ExitCode, Failure> {
                 let panel = panel.as_ref().map(show::panel).unwrap_or_default();
                 show::status(&status, &panel, &containers)
             })
+        }
+        Cmd::Backup(args) => {
+            let loaded = load(cli, &[])?;
+            let made = Box::pin(backup::make(&loaded.settings.engine.host, &state_dir(cli), args)).await?;
+            print(&if cli.json { pretty(&json!(made)) } else { show::backup(&made) })
         }
         Cmd::PanelRelease => {
             let loaded = load(cli, &[])?;

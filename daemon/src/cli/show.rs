@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use dockbeacon_core::doctor::{Finding, Verdict};
 use serde_json::json;
 
+use super::backup::Made;
 use super::pretty;
 use crate::config::Loaded;
 use crate::view::{ContainerView, PanelView, PlanView, Status};
@@ -47,6 +48,31 @@ pub fn doctor(findings: &[Finding]) -> String {
         }
     }
     text
+}
+
+/// `backup`.
+pub fn backup(made: &Made) -> String {
+    let mut text = format!(
+        "{}: {} MB, read once more and whole; {} of {} in it\n",
+        made.file.display(),
+        made.bytes.div_ceil(1_000_000),
+        count(made.manifest.volumes.len(), "volume"),
+        count(made.manifest.apps.len(), "Compose project"),
+    );
+    for what in &made.manifest.left_out {
+        let _ = writeln!(text, "not in it: {what}");
+    }
+    if made.changed {
+        text.push_str(
+            "note: files changed while they were read; stop what must not change meanwhile, above all databases, and make it again\n",
+        );
+    }
+    text.push_str("note: it is not encrypted; keep it where nobody else can read it\n");
+    text
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// `plan`.

@@ -187,7 +187,7 @@ fn container(listed: Listed, detail: Option<Detail>) -> Option<Container> {
 }
 
 /// The container's own name: links show up as `/other/alias` beside it.
-fn own_name(names: &[String]) -> Option<&str> {
+pub(super) fn own_name(names: &[String]) -> Option<&str> {
     names.iter().map(|n| n.strip_prefix('/').unwrap_or(n)).find(|n| !n.contains('/') && !n.is_empty())
 }
 

@@ -9,6 +9,7 @@ mod events;
 mod inventory;
 mod pull;
 mod raw;
+mod volumes;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};

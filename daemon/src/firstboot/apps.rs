@@ -16,8 +16,8 @@ use dockbeacon_core::provision::steps::{Stamp, Step};
 use super::Done;
 use super::card::{Card, hash};
 use super::report::{Reporter, say};
-use super::runner::Run;
 use crate::failpoint;
+use crate::runner::Run;
 
 /// Where projects live on the device.
 const FOLDER: &str = "srv/apps";

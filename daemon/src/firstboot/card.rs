@@ -213,8 +213,21 @@ impl Card {
             return Ok(());
         }
         stamps.0.insert(name.to_owned(), stamp);
-        let text = serde_json::to_vec_pretty(&stamps)?;
-        self.write(&format!("{STATE}/stamps.json"), &text, 0o600, None)
+        self.write_stamps(&stamps)
+    }
+
+    /// Forgets what was done so far, but for the stamps with these names.
+    pub fn forget_stamps(&self, but: &[&str]) -> Result<()> {
+        let mut stamps = self.stamps();
+        stamps.0.retain(|name, _| but.contains(&name.as_str()));
+        if stamps.0.is_empty() {
+            return self.remove(&format!("{STATE}/stamps.json"));
+        }
+        self.write_stamps(&stamps)
+    }
+
+    fn write_stamps(&self, stamps: &Stamps) -> Result<()> {
+        self.write(&format!("{STATE}/stamps.json"), &serde_json::to_vec_pretty(stamps)?, 0o600, None)
     }
 
     /// What first boot has written so far.

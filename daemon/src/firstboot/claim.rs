@@ -7,15 +7,16 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
 use dockbeacon_core::provision::claim::{FILE, Offer, owned_banner};
+use dockbeacon_core::provision::steps::{HAD_OWNER, Stamp};
 use dockbeacon_core::settings::HttpSettings;
 use nix::unistd::chown;
 
 use super::card::{Card, DAEMON_STATE, make_folder};
 use super::identity;
 use super::report::say;
-use super::runner::{Run, installed};
 use crate::http::tls::Identity;
 use crate::owner::{self, Owner};
+use crate::runner::{Run, installed};
 use crate::{config, failpoint};
 
 /// agetty shows what lies here above the login prompt.
@@ -32,6 +33,7 @@ pub fn run(card: &Card) -> Result<String> {
     let settings = settings(card);
     let port = settings.as_ref().map_or(3625, |http| http.listen.port());
     if claimed(card) {
+        card.stamp(HAD_OWNER, Stamp { inputs: String::new(), redacted: None })?;
         if card.boot_is_there() {
             card.remove(&format!("boot/firmware/{FILE}"))?;
         }

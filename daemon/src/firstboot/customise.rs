@@ -21,8 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::Done;
 use super::card::{Card, hash, make_folder};
 use super::report::{Reporter, say};
-use super::runner::{Run, installed};
 use crate::failpoint;
+use crate::runner::{Run, installed};
 
 /// What is being overwritten, kept so that a power cut in it is noticed.
 const OVERWRITING: &str = "var/lib/dockbeacon-firstboot/overwriting.json";

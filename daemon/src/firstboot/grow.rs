@@ -14,8 +14,8 @@ use dockbeacon_core::provision::steps::{Stamp, Step};
 
 use super::Done;
 use super::card::Card;
-use super::runner::Run;
 use crate::failpoint;
+use crate::runner::Run;
 
 /// Growing a file system of a slow, large card.
 const PATIENCE: Duration = Duration::from_secs(600);

@@ -11,7 +11,7 @@ use dockbeacon_core::provision::acts::host_name;
 use super::Done;
 use super::card::Card;
 use super::customise;
-use super::runner::Run;
+use crate::runner::Run;
 
 /// The name until somebody gives another.
 const NAME: &str = "dockbeacon";

@@ -20,6 +20,9 @@ pub async fn run(card: &Card, args: &FirstbootArgs) -> ExitCode {
     let mut reporter = Reporter::new(card, Stage::Late);
     let claimed = claim::claimed(card);
     let seen = Seen { claimed, ..Seen::default() };
+    if let Err(error) = restore::tidy(card) {
+        say(&format!("first boot: {error:#}"));
+    }
     // Before anything is waited for: once there is an owner, nothing on the boot partition is acted on.
     let copied = if claimed { Vec::new() } else { apps::copy(card, &mut reporter) };
     let mut trusted = false;
@@ -40,7 +43,7 @@ pub async fn run(card: &Card, args: &FirstbootArgs) -> ExitCode {
                         trusted = answer.trusted;
                         answer.done
                     }
-                    Step::Restore => restore::look(card),
+                    Step::Restore => restore::run(card, &mut reporter).await,
                     Step::Apps => apps::start(card, &copied, trusted, &mut reporter).await,
                     Step::Grow | Step::Clock | Step::Identity | Step::Customise | Step::Claim => {
                         Done::nothing("that came before")

@@ -13,10 +13,10 @@ mod grow;
 mod identity;
 mod late;
 mod network;
+mod place;
 mod report;
 mod reset;
 mod restore;
-mod runner;
 mod status;
 mod truth;
 

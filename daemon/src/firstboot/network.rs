@@ -13,9 +13,9 @@ use dockbeacon_core::provision::steps::Step;
 
 use super::card::Card;
 use super::report::{Reporter, say};
-use super::runner::{Run, installed};
 use super::{Done, claim, customise, identity, truth};
 use crate::clock;
+use crate::runner::{Run, installed};
 
 /// How often to look.
 const LOOK: Duration = Duration::from_secs(1);

@@ -9,12 +9,13 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use dockbeacon_core::provision::reset::{Extent, FILE, extent};
+use dockbeacon_core::provision::steps::HAD_OWNER;
 
 use super::card::{Card, sync_folder};
 use super::report::say;
-use super::runner::Run;
 use crate::failpoint;
 use crate::owner;
+use crate::runner::Run;
 
 /// Root's own flag: what it says is carried out to its end, over power cuts.
 const FLAG: &str = "var/lib/dockbeacon-firstboot/reset";
@@ -44,8 +45,10 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     card.restore_originals()?;
     failpoint::hit("firstboot.reset.restored");
     keys(card)?;
+    empty(&card.state("restore"))?;
     // Everything that was stamped is to be done again; the clock is no setting.
-    for name in ["stamps.json", "written.json", "overwriting.json"] {
+    card.forget_stamps(if extent == Extent::Settings { &[HAD_OWNER] } else { &[] })?;
+    for name in ["written.json", "overwriting.json"] {
         card.remove(&format!("var/lib/dockbeacon-firstboot/{name}"))?;
     }
     empty(&card.state("original"))?;

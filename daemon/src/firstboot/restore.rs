@@ -1,35 +1,309 @@
-//! Backups that lie beside a new device.
+//! A backup that lies beside a new device comes back.
 //!
-//! Owns noticing them. This version makes no backups and restores none, and says so. Must never touch one.
+//! Owns finding it, unpacking it beside everything, and then putting part after part in its place by one rename each, so that a
+//! power cut leaves every part there or not there. Must never change a backup, and never replace anything that is in use.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use dockbeacon_core::provision::apps::BACKUP;
+use anyhow::{Context as _, Result, bail};
+use dockbeacon_core::backup::{
+    APPS, MANIFEST, Manifest, Part, SERVICES, SETTINGS, STATE, kept, made_by, newest, parts,
+};
+use dockbeacon_core::provision::report::Outcome;
+use dockbeacon_core::provision::steps::{RESTORED, Stamp, Step, UNPACKED};
+use nix::unistd::{Uid, chown};
 
-use super::Done;
-use super::card::Card;
+use super::card::{Card, DAEMON_STATE, hash, make_folder, sync_folder};
+use super::place::{put, remove, there, was_put};
+use super::report::Reporter;
+use super::{Done, claim};
+use crate::docker::Engine;
+use crate::ports::Records as _;
+use crate::runner::Run;
+use crate::store::{self, Store};
+use crate::{backup, failpoint, loops, work};
 
-/// Looks for a backup on the boot partition, and for a disk that is labelled as ours.
-pub fn look(card: &Card) -> Done {
-    let found = backup(card).map(|name| format!("{name} on the boot partition"));
-    let disk =
-        card.path("dev/disk/by-label/DOCKBEACON").exists().then(|| "the disk labelled DOCKBEACON".to_owned());
-    match found.or(disk) {
-        None => Done::nothing("there is no backup to restore"),
-        Some(what) => Done::badly(format!(
-            "{what} is left as it is: this version of Dockbeacon cannot restore backups; set the device up anew, or use a version \
-             that can"
-        )),
+/// Where it is unpacked: on the file system of `/srv` and of the engine's folder.
+const STAGING: &str = "var/lib/dockbeacon-firstboot/restore";
+/// Where a disk is looked at.
+const DISK: &str = "run/dockbeacon-firstboot/disk";
+/// The disk that may carry one.
+const LABEL: &str = "dev/disk/by-label/DOCKBEACON";
+/// Stopping the daemon, which finishes what it is at.
+const STOP: Duration = Duration::from_secs(150);
+
+/// Looks for a backup and restores it; goes on with one that was begun.
+pub async fn run(card: &Card, reporter: &mut Reporter) -> Done {
+    match restore(card, reporter).await {
+        Ok(done) => done,
+        Err(error) => Done::Badly { why: format!("{error:#}"), again: false },
     }
 }
 
-fn backup(card: &Card) -> Option<String> {
-    if !card.boot_is_there() {
-        return None;
+/// Removes what an unpacked backup left, once it is restored.
+pub fn tidy(card: &Card) -> Result<()> {
+    if card.stamps().restoring().is_none() { remove(&card.path(STAGING)) } else { Ok(()) }
+}
+
+async fn restore(card: &Card, reporter: &mut Reporter) -> Result<Done> {
+    let stamps = card.stamps();
+    let identity = match stamps.restoring() {
+        Some(identity) if card.path(STAGING).join(MANIFEST).exists() => identity.to_owned(),
+        Some(_) | None => {
+            let source = Source::find(card).await?;
+            let found = match &source {
+                Some(source) => source.newest()?,
+                None => None,
+            };
+            let Some(file) = found else {
+                leave(source).await;
+                return Ok(Done::nothing("there is no backup to restore"));
+            };
+            let identity = identity(&file)?;
+            let unpacked = if stamps.holds(RESTORED, &identity) {
+                Ok(false)
+            } else {
+                unpack(card, &file, &identity, reporter).await.map(|()| true)
+            };
+            leave(source).await;
+            if !unpacked? {
+                return Ok(Done::nothing("the backup was restored earlier"));
+            }
+            identity
+        }
+    };
+    put_in_place(card, &identity, reporter).await
+}
+
+/// A place where a backup may lie.
+struct Source {
+    folder: PathBuf,
+    words: &'static str,
+    mounted: bool,
+}
+
+impl Source {
+    /// The boot partition if a backup lies there, else the disk with the label.
+    async fn find(card: &Card) -> Result<Option<Self>> {
+        if card.boot_is_there() {
+            let boot = Self { folder: card.boot(), words: "on the boot partition", mounted: false };
+            if boot.newest()?.is_some() {
+                return Ok(Some(boot));
+            }
+        }
+        let device = card.path(LABEL);
+        if !device.exists() {
+            return Ok(None);
+        }
+        let folder = card.path(DISK);
+        make_folder(&folder)?;
+        let paths = [device.display().to_string(), folder.display().to_string()];
+        let options = ["-o", "ro,nosuid,nodev,noexec"].map(str::to_owned);
+        Run::new("mount", options.into_iter().chain(paths))
+            .run()
+            .await
+            .context("the disk labelled DOCKBEACON cannot be read; format it with FAT, exFAT or ext4")?;
+        Ok(Some(Self { folder, words: "on the disk labelled DOCKBEACON", mounted: true }))
     }
-    let entries = fs::read_dir(card.boot()).ok()?;
-    entries
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .find(|name| name.starts_with(BACKUP))
+
+    fn newest(&self) -> Result<Option<PathBuf>> {
+        let names = names(&self.folder).with_context(|| format!("looking for a backup {}", self.words))?;
+        Ok(newest(&names).map(|name| self.folder.join(name)))
+    }
+}
+
+async fn leave(source: Option<Source>) {
+    if let Some(source) = source.filter(|source| source.mounted) {
+        // It was only read. What stays mounted is gone with this process, whose own mount it is.
+        let _ = Run::new("umount", [source.folder.display().to_string()]).run().await;
+    }
+}
+
+/// The names in a folder; none where there is no folder.
+fn names(folder: &Path) -> Result<Vec<String>> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Two backups never have one name and one length: the name tells host and second.
+fn identity(file: &Path) -> Result<String> {
+    let size = fs::metadata(file).with_context(|| file.display().to_string())?.len();
+    let name = file.file_name().unwrap_or_default();
+    Ok(hash([name.as_encoded_bytes(), &size.to_be_bytes()]))
+}
+
+/// All of it beside everything; only a whole one counts.
+async fn unpack(card: &Card, file: &Path, identity: &str, reporter: &mut Reporter) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    reporter.note(Step::Restore, Outcome::Working, format!("reading {name}; this takes a while"));
+    let manifest = backup::check(file).await.with_context(|| name.clone())?;
+    reporter.note(Step::Restore, Outcome::Working, format!("unpacking {}", made_by(&manifest)));
+    let staging = card.path(STAGING);
+    remove(&staging)?;
+    make_folder(&staging)?;
+    fs::set_permissions(&staging, Permissions::from_mode(0o700))?;
+    let unpacked = backup::unpack(file, &staging).await;
+    if let Err(error) = unpacked {
+        remove(&staging)?;
+        return Err(error.context(format!("{name} cannot be unpacked; a larger card may help")));
+    }
+    failpoint::hit("firstboot.restore.unpacked");
+    // Hundreds of thousands of files are made durable at once.
+    let folder = fs::File::open(&staging).context("opening the unpacked backup")?;
+    nix::unistd::syncfs(&folder).context("writing the unpacked backup")?;
+    card.stamp(UNPACKED, Stamp { inputs: identity.to_owned(), redacted: None })?;
+    failpoint::hit("firstboot.restore.stamped");
+    Ok(())
+}
+
+/// Each part to its place, if that is free. Can be done again after every instant.
+async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> Result<Done> {
+    let staging = card.path(STAGING);
+    let text = fs::read_to_string(staging.join(MANIFEST)).context("reading the unpacked backup")?;
+    let manifest = Manifest::parse(&text).map_err(|why| anyhow::anyhow!(why))?;
+    reporter.note(Step::Restore, Outcome::Working, format!("restoring {}", made_by(&manifest)));
+    let services = names(&staging.join(SERVICES))?;
+    let apps = names(&staging.join(APPS))?;
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let mut left = Vec::new();
+    let mut owner = false;
+    for part in parts(&manifest, &services, &apps) {
+        let place = Place::of(card, &staging, &manifest, &part);
+        if !place.from.exists() {
+            continue;
+        }
+        let to = match (&part, &place.to) {
+            (Part::Volume(volume), _) => {
+                let made = async { Engine::connect(&host).await?.create_volume(volume).await };
+                match made.await {
+                    Ok(made) => PathBuf::from(made.mountpoint),
+                    Err(error) if error.engine_is_away() => {
+                        let why =
+                            format!("the engine does not answer ({error}); it is tried again every minute");
+                        return Ok(Done::Badly { why, again: true });
+                    }
+                    Err(error) => {
+                        left.push(format!("volume {}: {error}", volume.name));
+                        continue;
+                    }
+                }
+            }
+            (_, to) => to.clone(),
+        };
+        if was_put(&staging, &place.from, &to)? {
+            continue;
+        }
+        // Somebody may have claimed the device meanwhile.
+        if let Some(why) = kept(&part, there(&to)?, claim::claimed(card)) {
+            left.push(why);
+            continue;
+        }
+        if let Part::Service(path) = &part
+            && let Some(app) = path.strip_prefix(APPS).and_then(|name| name.strip_prefix('/'))
+            && manifest.apps.iter().any(|one| one.name == app && one.running)
+        {
+            // Once it is there, the next step starts it, as it does with what was copied from the boot partition.
+            card.stamp(&format!("copied/{app}"), Stamp { inputs: identity.to_owned(), redacted: None })?;
+        }
+        match &part {
+            Part::State => match give_back_state(card, &place.from).await {
+                Ok(owned) => owner = owned,
+                Err(error) => left.push(format!("{error:#}")),
+            },
+            Part::Volume(_) | Part::Service(_) | Part::Settings => {
+                if part == Part::Settings {
+                    card.keep_original(SETTINGS)?;
+                    let group = card.daemon_owner().map(|(_, group)| group);
+                    chown(&place.from, Some(Uid::from_raw(0)), group)
+                        .context("giving the settings to the daemon")?;
+                }
+                if let Err(error) = put(&staging, &place.from, &to).await {
+                    left.push(format!("{error:#}"));
+                    continue;
+                }
+            }
+        }
+        failpoint::hit("firstboot.restore.placed");
+    }
+    card.stamp(RESTORED, Stamp { inputs: identity.to_owned(), redacted: None })?;
+    failpoint::hit("firstboot.restore.done");
+    remove(&staging)?;
+    let whose = made_by(&manifest);
+    let owner = if owner { ", with its owner" } else { "" };
+    Ok(if left.is_empty() {
+        Done::well(format!("restored {whose}{owner}"))
+    } else {
+        Done::badly(format!("restored {whose}{owner}, but not all of it: {}", left.join("; ")))
+    })
+}
+
+/// Where a part comes from and where it goes.
+struct Place {
+    from: PathBuf,
+    to: PathBuf,
+}
+
+impl Place {
+    fn of(card: &Card, staging: &Path, manifest: &Manifest, part: &Part) -> Self {
+        let inside = match part {
+            // The engine says where it keeps it.
+            Part::Volume(volume) => format!("{}/{}/_data", manifest.volumes_in, volume.name),
+            Part::Service(path) => path.clone(),
+            Part::Settings => SETTINGS.to_owned(),
+            Part::State => STATE.to_owned(),
+        };
+        Self { from: staging.join(&inside), to: card.path(&inside) }
+    }
+}
+
+/// History, owner and tokens, in the place of the state of a device that nobody has claimed. Whether the device has an owner now.
+async fn give_back_state(card: &Card, from: &Path) -> Result<bool> {
+    let folder = from.parent().context("a state at no place")?;
+    // What cannot be read is found out before anything is stopped.
+    let state = Store::open(folder).context("the state in the backup")?;
+    if let Some(notice) = state.notices().first() {
+        bail!("the state in the backup: {notice}");
+    }
+    state.forget_machine(&[loops::device::MEMORY, work::board::LOST])?;
+    let owned = state.password()?.is_some();
+    // Closed, it has no log beside it.
+    drop(state);
+    if card.is_live() {
+        Run::new("systemctl", ["stop", "dockbeacon.service"]).patience(STOP).run().await?;
+    }
+    let placed = place_state(card, from);
+    // Whatever became of it: a device without its daemon shows nothing.
+    if card.is_live() {
+        Run::new("systemctl", ["start", "dockbeacon.service"]).patience(STOP).run().await?;
+    }
+    placed.map(|()| owned)
+}
+
+fn place_state(card: &Card, from: &Path) -> Result<()> {
+    // SQLite makes a copy readable by all.
+    fs::set_permissions(from, Permissions::from_mode(0o600)).context("closing the state to others")?;
+    if let Some((uid, gid)) = card.daemon_owner() {
+        chown(from, Some(uid), Some(gid)).context("giving the state to the daemon")?;
+    }
+    let file = store::FILE_NAME;
+    // A log belongs to its file: beside another one it would be written into that.
+    for log in ["-wal", "-shm"] {
+        card.remove(&format!("{DAEMON_STATE}/{file}{log}"))?;
+    }
+    let to = card.path(&format!("{DAEMON_STATE}/{file}"));
+    fs::rename(from, &to).with_context(|| format!("putting {} in its place", to.display()))?;
+    sync_folder(&card.path(DAEMON_STATE)).context("writing the state")
 }

@@ -19,7 +19,7 @@ use crate::{device, host};
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
 /// The key under which the ladder's memory is kept.
-const MEMORY: &str = "ladder";
+pub const MEMORY: &str = "ladder";
 /// Restarts of one container in a day.
 const PER_CONTAINER: usize = 3;
 /// Restarts of the engine's service in a day.

@@ -7,6 +7,7 @@
 //! take (journal, passwords, refused digests); the relaxed one does not wait, which saves the card from a write barrier
 //! per event. A durable commit also makes every earlier relaxed one durable, since both go through one log.
 
+mod copy;
 mod error;
 mod events;
 mod facts;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OpenFlags};
 
+pub use copy::copy;
 pub use error::StoreError;
 pub use facts::{Approval, BadDigest, Generation};
 pub use journal::OpenTransaction;

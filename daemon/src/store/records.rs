@@ -13,7 +13,7 @@ use crate::view::UpdateView;
 /// How many lines of the audit log are kept.
 const AUDIT_KEPT: i64 = 5_000;
 const PASSWORD: &str = "auth.password";
-const CLAIM_CODE: &str = "auth.claim-code";
+pub(super) const CLAIM_CODE: &str = "auth.claim-code";
 
 const fn role_text(role: Role) -> &'static str {
     match role {

@@ -307,7 +307,7 @@ impl Board {
 pub const PAUSED_UNTIL: &str = "paused-until";
 
 /// The key under which lost services are kept.
-const LOST: &str = "lost-services";
+pub const LOST: &str = "lost-services";
 
 /// Labels that are not honoured are told once in the log, and stay among the notices while they are there.
 fn say_labels(state: &mut State, policies: &[(&Container, Policy)]) {

@@ -11,14 +11,14 @@ use serde_json::Value;
 use crate::card::Card;
 
 /// A card with a network and the true time.
-fn connected() -> Card {
+pub fn connected() -> Card {
     let card = Card::new();
     card.write("proc/net/route", "Iface\tDestination\tGateway\neth0\t00000000\t0102A8C0\n");
     card
 }
 
 /// The program's environment: the test's engine, and Compose as the docker command finds it.
-fn docker(place: &Sandbox) -> Result<Vec<(String, String)>> {
+pub fn docker(place: &Sandbox) -> Result<Vec<(String, String)>> {
     let config: PathBuf = place.path().join("docker");
     std::fs::create_dir_all(config.join("cli-plugins"))?;
     let plugin = config.join("cli-plugins/docker-compose");
@@ -29,7 +29,7 @@ fn docker(place: &Sandbox) -> Result<Vec<(String, String)>> {
     Ok(vec![("DOCKER_HOST".into(), place.engine.host.clone()), ("DOCKER_CONFIG".into(), text(config))])
 }
 
-fn boots(card: &Card, env: &[(String, String)]) -> (Option<i32>, String) {
+pub fn boots(card: &Card, env: &[(String, String)]) -> (Option<i32>, String) {
     let output = card
         .command("late")
         .args(["--patience", "1"])
@@ -43,7 +43,7 @@ fn boots(card: &Card, env: &[(String, String)]) -> (Option<i32>, String) {
 }
 
 /// Puts the service `web` with its image onto the boot partition.
-fn with_service(card: &Card, place: &Sandbox, project: &str) -> Result<String> {
+pub fn with_service(card: &Card, place: &Sandbox, project: &str) -> Result<String> {
     let image = format!("{}:1", place.name("web"));
     let spec = ImageSpec::demo("1.0.0")?;
     card.boot(
@@ -58,7 +58,7 @@ fn with_service(card: &Card, place: &Sandbox, project: &str) -> Result<String> {
     Ok(image)
 }
 
-async fn running(place: &Sandbox, project: &str) -> Result<Vec<Value>> {
+pub async fn running(place: &Sandbox, project: &str) -> Result<Vec<Value>> {
     let all = place.raw().get("/containers/json?all=1").await?;
     let of =
         |one: &Value| one["Labels"]["com.docker.compose.project"] == project && one["State"] == "running";
@@ -136,7 +136,7 @@ fn what_is_wrong_is_told_and_the_rest_goes_on() {
         with_service(&card, &place, &good)?;
         card.boot(&format!("apps/{bad}/compose.yaml"), "services:\n  web:\n    imagge: x\n");
         card.boot("apps/my app/compose.yaml", "services: {}\n");
-        card.boot("dockbeacon-backup-2026.tar", "");
+        card.boot("dockbeacon-backup-shop-20261122T023005Z.tar.gz", "no archive");
         let (code, said) = boots(&card, &env);
         ensure!(code == Some(1), "{said}");
         let (outcome, message) = card.step("late", "apps");
@@ -148,7 +148,7 @@ fn what_is_wrong_is_told_and_the_rest_goes_on() {
         );
         ensure!(card.report("late")["problems"].to_string().contains("apps/my app"), "{said}");
         let (outcome, message) = card.step("late", "restore");
-        ensure!(outcome == "failed" && message.contains("cannot restore backups"), "{message}");
+        ensure!(outcome == "failed" && message.contains("it is damaged or not complete"), "{message}");
         ensure!(running(&place, &good).await?.len() == 1, "{said}");
         Ok(())
     })

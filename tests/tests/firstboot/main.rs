@@ -8,6 +8,7 @@ mod early;
 mod grow;
 mod late;
 mod reset;
+mod restore;
 mod truth;
 
 /// Accounts and owners of files can only be set by root.

@@ -95,7 +95,7 @@ pub fn press(vm: &Vm, length: Duration) {
     vm.set_line(BUTTON, true).unwrap();
 }
 
-fn client() -> reqwest::Client {
+pub fn client() -> reqwest::Client {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // The device signs its own certificate; which one it is, the console tells.
     let client = reqwest::Client::builder().no_proxy().tls_danger_accept_invalid_certs(true).tls_info(true);

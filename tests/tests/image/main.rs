@@ -17,4 +17,5 @@ mod overlay;
 mod papers;
 mod raspios;
 mod reproduce;
+mod restore;
 mod rival;

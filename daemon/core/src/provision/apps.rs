@@ -10,9 +10,6 @@ use super::Problem;
 /// The names that Compose looks for, in its order.
 pub const COMPOSE: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
-/// What the names of backups begin with: none of them is an image.
-pub const BACKUP: &str = "dockbeacon-backup";
-
 /// What the one project without a folder is called.
 pub const SINGLE: &str = "app";
 
@@ -100,7 +97,7 @@ pub fn find(files: &[String]) -> (Vec<App>, Vec<Problem>) {
 }
 
 fn is_image(name: &str) -> bool {
-    name.to_ascii_lowercase().ends_with(".tar") && !name.starts_with(BACKUP)
+    name.to_ascii_lowercase().ends_with(".tar")
 }
 
 fn app(name: String, compose: &'static str, files: &[(&str, &str)]) -> App {
@@ -154,7 +151,7 @@ mod tests {
             "apps/Web/image.tar",
             "apps/shared.tar",
             "apps/notes.txt",
-            "dockbeacon-backup-1.tar",
+            "dockbeacon-backup-shop-20261122T023005Z.tar.gz",
         ]);
         assert!(problems.is_empty(), "{problems:?}");
         let [web, app] = apps.as_slice() else { unreachable!("{apps:?}") };

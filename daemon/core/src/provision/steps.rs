@@ -123,6 +123,13 @@ pub struct Stamp {
 pub struct Stamps(pub BTreeMap<String, Stamp>);
 
 impl Stamps {
+    /// The backup whose restoring was begun and is not finished.
+    #[must_use]
+    pub fn restoring(&self) -> Option<&str> {
+        let unpacked = self.0.get(UNPACKED)?.inputs.as_str();
+        (!self.holds(RESTORED, unpacked)).then_some(unpacked)
+    }
+
     /// Whether this was done with these inputs, before or after their secrets were overwritten.
     #[must_use]
     pub fn holds(&self, name: &str, inputs: &str) -> bool {
@@ -131,6 +138,16 @@ impl Stamps {
             .is_some_and(|stamp| stamp.inputs == inputs || stamp.redacted.as_deref() == Some(inputs))
     }
 }
+
+/// The stamp of the backup that lies unpacked on the card.
+pub const UNPACKED: &str = "restore/unpacked";
+
+/// The stamp of the backup that was restored.
+pub const RESTORED: &str = "restore/restored";
+
+/// The stamp of a device that has, or has had, an owner. A reset of the settings leaves it: the backup of somebody who forgot the
+/// password holds that password.
+pub const HAD_OWNER: &str = "restore/had-owner";
 
 /// What was found, as far as it decides what is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,6 +177,9 @@ pub enum Due {
 #[must_use]
 pub fn plan(stage: Stage, seen: &Seen, stamps: &Stamps) -> Vec<(Step, Due)> {
     const OWNED: Due = Due::Nothing("the device has an owner: nothing on the boot partition is acted on");
+    const USED: Due = Due::Nothing(
+        "the device is not new: a backup is restored only after a reset that wipes the data too",
+    );
     Step::ALL
         .into_iter()
         .filter(|step| step.stage() == stage)
@@ -169,7 +189,10 @@ pub fn plan(stage: Stage, seen: &Seen, stamps: &Stamps) -> Vec<(Step, Due)> {
                 Step::Grow => Due::Nothing("the card is in use as far as it should be"),
                 Step::Identity if seen.faceless => Due::Now,
                 Step::Identity => Due::Done,
+                // Begun while there was no owner; perhaps the owner came with it.
+                Step::Restore if stamps.restoring().is_some() => Due::Now,
                 Step::Customise | Step::Restore if seen.claimed => OWNED,
+                Step::Restore if stamps.0.contains_key(HAD_OWNER) => USED,
                 Step::Customise => match &seen.asked {
                     None => Due::Nothing("no file on the boot partition asks for anything"),
                     Some(inputs) if stamps.holds(step.name(), inputs) => Due::Done,

@@ -2,6 +2,7 @@
 //!
 //! Owns their time limit, their environment and what is said when one fails. Must never hang.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -21,6 +22,8 @@ pub struct Run<'a> {
     program: &'a str,
     arguments: Vec<String>,
     input: Option<String>,
+    output: Option<File>,
+    tolerated: i32,
     folder: Option<&'a Path>,
     patience: Duration,
 }
@@ -29,12 +32,25 @@ impl<'a> Run<'a> {
     /// A program with a minute to do its work.
     pub fn new(program: &'a str, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let arguments = arguments.into_iter().map(Into::into).collect();
-        Self { program, arguments, input: None, folder: None, patience: Duration::from_secs(60) }
+        let patience = Duration::from_secs(60);
+        Self { program, arguments, input: None, output: None, tolerated: 0, folder: None, patience }
     }
 
     /// With that on its standard input.
     pub fn input(mut self, text: String) -> Self {
         self.input = Some(text);
+        self
+    }
+
+    /// With its standard output there.
+    pub fn output(mut self, file: File) -> Self {
+        self.output = Some(file);
+        self
+    }
+
+    /// With a status that is a success beside 0.
+    pub const fn tolerate(mut self, status: i32) -> Self {
+        self.tolerated = status;
         self
     }
 
@@ -55,6 +71,18 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When it cannot be started, takes too long or fails, with the end of what it said.
     pub async fn run(self) -> Result<String> {
+        self.finish().await.map(|(_, answer)| answer)
+    }
+
+    /// Runs it; its status, 0 or the tolerated one.
+    ///
+    /// # Errors
+    /// As [`Run::run`].
+    pub async fn status(self) -> Result<i32> {
+        self.finish().await.map(|(status, _)| status)
+    }
+
+    async fn finish(self) -> Result<(i32, String)> {
         let program = self.program;
         let mut command = Command::new(program);
         command
@@ -62,7 +90,7 @@ impl<'a> Run<'a> {
             .env("PATH", path())
             .env("LC_ALL", "C.UTF-8")
             .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
-            .stdout(Stdio::piped())
+            .stdout(self.output.map_or_else(Stdio::piped, Stdio::from))
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         if let Some(folder) = self.folder {
@@ -82,8 +110,9 @@ impl<'a> Run<'a> {
             Ok(output) => output.with_context(|| format!("waiting for {program}"))?,
             Err(_) => bail!("{program} took longer than {} s and was ended", self.patience.as_secs()),
         };
-        if output.status.success() {
-            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        if let Some(status) = output.status.code().filter(|status| *status == 0 || *status == self.tolerated)
+        {
+            return Ok((status, String::from_utf8_lossy(&output.stdout).into_owned()));
         }
         let said = String::from_utf8_lossy(&output.stderr);
         let said = if said.trim().is_empty() { String::from_utf8_lossy(&output.stdout) } else { said };
@@ -100,7 +129,7 @@ pub fn installed(program: &str) -> bool {
 }
 
 /// The environment's own paths come first: that is how a test puts another program in a program's place.
-fn path() -> String {
+pub fn path() -> String {
     match std::env::var("PATH") {
         Ok(own) if !own.is_empty() => format!("{own}:{PATHS}"),
         Ok(_) | Err(_) => PATHS.to_owned(),
