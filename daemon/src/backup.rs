@@ -5,8 +5,9 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -61,7 +62,7 @@ pub async fn check(file: &Path) -> Result<Manifest> {
     tokio::task::spawn_blocking(move || {
         let manifest = manifest(&file)?;
         let mut tar = tar(&["--list", "--quoting-style=escape"], &file, &[])?;
-        let out = tar.stdout.take().context("tar has no output")?;
+        let out = tar.child.stdout.take().context("tar has no output")?;
         let entries = BufReader::new(out).lines().map_while(Result::ok);
         let entries = check_entries(entries, &manifest);
         // What ends early is damaged; what it lacks is then no news.
@@ -94,11 +95,11 @@ pub async fn unpack(file: &Path, into: &Path) -> Result<()> {
     Run::new("tar", arguments).patience(PATIENCE).run().await.map(drop)
 }
 
-fn manifest(file: &PathBuf) -> Result<Manifest> {
+fn manifest(file: &Path) -> Result<Manifest> {
     // It is the first: nothing behind it is read.
     let mut tar = tar(&["--extract", "--to-stdout", "--occurrence=1"], file, &[MANIFEST])?;
     let mut text = String::new();
-    let out = tar.stdout.take().context("tar has no output")?;
+    let out = tar.child.stdout.take().context("tar has no output")?;
     let read = out.take(LARGEST).read_to_string(&mut text);
     let ended = done(tar);
     if text.is_empty() {
@@ -112,10 +113,10 @@ fn manifest(file: &PathBuf) -> Result<Manifest> {
     Manifest::parse(&text).map_err(|why| anyhow!(why))
 }
 
-fn tar(what: &[&str], file: &PathBuf, members: &[&str]) -> Result<Child> {
-    Command::new("tar")
+fn tar(what: &[&str], file: &Path, members: &[&str]) -> Result<Tar> {
+    let mut child = Command::new("tar")
         .args(what)
-        .arg("--gzip")
+        .args(["--gzip", "--warning=no-unknown-keyword"])
         .arg(format!("--file={}", file.display()))
         .args(members)
         .env("PATH", path())
@@ -124,16 +125,35 @@ fn tar(what: &[&str], file: &PathBuf, members: &[&str]) -> Result<Child> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .context("tar cannot be run; is it installed?")
+        .context("tar cannot be run; is it installed?")?;
+    let stderr = child.stderr.take();
+    let said = std::thread::spawn(move || {
+        let mut said = Vec::new();
+        let mut rest = stderr.map(|stderr| stderr.take(LARGEST));
+        if let Some(rest) = &mut rest {
+            // What cannot be read is only missing in a message.
+            let _ = rest.read_to_end(&mut said);
+        }
+        String::from_utf8_lossy(&said).into_owned()
+    });
+    Ok(Tar { child, said })
 }
 
-fn done(mut tar: Child) -> Result<()> {
-    drop(tar.stdout.take());
-    let output = tar.wait_with_output().context("waiting for tar")?;
-    if output.status.success() {
+/// A program whose complaints are read while it works: a full pipe would stop it.
+struct Tar {
+    child: Child,
+    said: JoinHandle<String>,
+}
+
+/// The end of a program whose output was read.
+fn done(tar: Tar) -> Result<()> {
+    let mut child = tar.child;
+    drop(child.stdout.take());
+    let status = child.wait().context("waiting for tar")?;
+    let said = tar.said.join().unwrap_or_default();
+    if status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
     let first = said.lines().find(|line| !line.trim().is_empty()).unwrap_or("it cannot be read");
     bail!("it is damaged or not complete ({first}); use another backup, or copy it again")
 }

@@ -1,7 +1,7 @@
 //! The files by which the daemon and first boot's units tell each other about the owner.
 //!
-//! Owns three small files in the state folder: the claim code while there is no owner (first boot makes it before the daemon
-//! starts, since root may write the boot partition and the console and the daemon may not), a mark that there is an owner, and a
+//! Owns four small files in the state folder: the claim code while there is no owner (first boot makes it before the daemon
+//! starts, since root may write the boot partition and the console and the daemon may not), a mark that there is an owner, one that there was, and a
 //! request for a reset. The store stays the truth; these follow it. Must never be asked who may log in.
 
 use std::fs;
@@ -16,6 +16,8 @@ use dockbeacon_core::provision::reset::Extent;
 pub const CODE: &str = "claim-code";
 /// There is an owner.
 pub const CLAIMED: &str = "claimed";
+/// There is, or was, an owner; stays when the owner is forgotten.
+pub const HAD_OWNER: &str = "had-owner";
 /// A reset is asked for; carried out at the next start of the device.
 pub const RESET: &str = "reset-asked";
 
@@ -76,8 +78,10 @@ impl Owner {
     /// # Errors
     /// When the files cannot be written.
     pub fn claimed(&self) -> std::io::Result<()> {
-        if !self.is_claimed() {
-            self.write(CLAIMED, "")?;
+        for mark in [HAD_OWNER, CLAIMED] {
+            if !self.folder.join(mark).exists() {
+                self.write(mark, "")?;
+            }
         }
         remove(&self.folder.join(CODE))?;
         self.sync()
@@ -129,8 +133,9 @@ mod tests {
         assert_eq!(owner.offered().as_deref(), Some("K7QF-2M9T-XW3B"));
         owner.claimed().unwrap();
         assert_eq!((owner.offered(), owner.is_claimed()), (None, true));
+        assert!(folder.path().join(HAD_OWNER).exists());
         owner.offer(&new_code().unwrap()).unwrap();
-        assert!(owner.offered().is_some() && !owner.is_claimed());
+        assert!(owner.offered().is_some() && !owner.is_claimed() && folder.path().join(HAD_OWNER).exists());
         fs::write(folder.path().join(CODE), "K7Q").unwrap();
         assert_eq!(owner.offered(), None);
     }

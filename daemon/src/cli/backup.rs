@@ -5,17 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use dockbeacon_core::backup::{
-    FORMAT, MANIFEST, Manifest, Mount, SERVICES, SETTINGS, STATE, SavedVolume, WORKING_DIR, choose, file_name,
+    APPS, FORMAT, MANIFEST, Manifest, Mount, SERVICES, SETTINGS, STATE, SavedVolume, WORKING_DIR, choose,
+    file_name,
 };
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
 use nix::unistd::Uid;
 use serde::Serialize;
 
@@ -57,7 +58,16 @@ pub async fn make(engine: &str, state_dir: &Path, args: &BackupArgs) -> Result<M
     for container in &mut containers {
         inside(&mut container.labels, &mut container.mounts, &args.root);
     }
-    let choice = choose(&engine.volumes().await?, &containers);
+    let mut choice = choose(&engine.volumes().await?, &containers);
+    let linked = links(&args.root).map_err(|error| Failure::Other(format!("{error:#}")))?;
+    choice.apps.retain(|app| !linked.iter().any(|(path, _)| *path == format!("{APPS}/{}", app.name)));
+    let say = |(path, target): &(String, PathBuf)| {
+        format!(
+            "/{path}: it is a link to {}, which is not followed; save that where it is, or move it here",
+            target.display()
+        )
+    };
+    choice.left_out.extend(linked.iter().map(say));
     let now = clock::now();
     let manifest = Manifest {
         format: FORMAT,
@@ -86,15 +96,37 @@ fn inside(labels: &mut BTreeMap<String, String>, mounts: &mut [Mount], root: &Pa
     }
 }
 
+/// Links right below `/srv` and `/srv/apps`, with what they point to: tar saves the link alone.
+fn links(root: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut found = Vec::new();
+    for folder in [SERVICES, APPS] {
+        if let Ok(target) = fs::read_link(root.join(folder)) {
+            bail!(
+                "/{folder} is a link to {}, and a backup does not follow links; mount the disk at /{folder} instead",
+                target.display()
+            );
+        }
+        let Ok(entries) = fs::read_dir(root.join(folder)) else { continue };
+        for entry in entries.flatten() {
+            if let Ok(target) = fs::read_link(entry.path()) {
+                found.push((format!("{folder}/{}", entry.file_name().to_string_lossy()), target));
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 async fn write(manifest: Manifest, name: &str, state_dir: &Path, args: &BackupArgs) -> Result<Made> {
     let folder = args.folder.as_path();
     let folder =
         folder.canonicalize().with_context(|| format!("{}: there is no such folder", folder.display()))?;
     for saved in [args.root.join(SERVICES), Path::new("/").join(&manifest.volumes_in)] {
-        if folder.starts_with(saved) {
+        if saved.canonicalize().is_ok_and(|saved| folder.starts_with(saved)) {
             bail!("{}: lies in what is saved; choose a folder on another disk", folder.display());
         }
     }
+    let _turn = lock(&folder)?;
     let unfinished = folder.join(UNFINISHED);
     let into = open(&unfinished)?;
     let (file, changed) = match fill(&into, &unfinished, &manifest, state_dir, &args.root).await {
@@ -102,7 +134,7 @@ async fn write(manifest: Manifest, name: &str, state_dir: &Path, args: &BackupAr
         Err(error) => {
             // What is left of it would fill the disk.
             let _ = fs::remove_file(&unfinished);
-            return Err(error);
+            return Err(remedy(error, &folder));
         }
     };
     fs::rename(&unfinished, &file).with_context(|| format!("writing {}", file.display()))?;
@@ -111,21 +143,50 @@ async fn write(manifest: Manifest, name: &str, state_dir: &Path, args: &BackupAr
     Ok(Made { file, bytes, changed, manifest })
 }
 
-/// The file for it, readable by root alone and by one backup at a time.
-fn open(unfinished: &Path) -> Result<Flock<File>> {
+/// What to do where tar only says what happened.
+fn remedy(error: anyhow::Error, folder: &Path) -> anyhow::Error {
+    let said = format!("{error:#}");
+    let folder = folder.display();
+    if said.contains("No space left") {
+        error.context(format!("{folder} is full; free some space there, or choose another disk"))
+    } else if said.contains("File too large") {
+        error.context(format!(
+            "{folder} takes no file so large (FAT ends at 4 GiB); format the disk with exFAT or ext4"
+        ))
+    } else {
+        error.context(folder.to_string())
+    }
+}
+
+/// One backup at a time writes into a folder.
+fn lock(folder: &Path) -> Result<Flock<File>> {
+    let open = File::open(folder).with_context(|| folder.display().to_string())?;
+    Flock::lock(open, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
+        if errno == Errno::EWOULDBLOCK {
+            anyhow::anyhow!(
+                "another backup is being written into {}; wait until it is done",
+                folder.display()
+            )
+        } else {
+            anyhow::Error::from(errno).context(folder.display().to_string())
+        }
+    })
+}
+
+/// The new file for it, readable by root alone; what somebody put there before is not written to.
+fn open(unfinished: &Path) -> Result<File> {
     let doing = || format!("writing {}", unfinished.display());
-    let file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(unfinished);
-    let file =
-        Flock::lock(file.with_context(doing)?, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
-            if errno == Errno::EWOULDBLOCK {
-                anyhow::anyhow!("another backup is being written into this folder; wait until it is done")
-            } else {
-                anyhow::Error::from(errno).context(doing())
-            }
-        })?;
-    file.set_len(0).with_context(doing)?;
-    Ok(file)
+    match fs::remove_file(unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(doing),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(unfinished)
+        .with_context(doing)
 }
 
 /// Everything into the file, and out of it again.
@@ -147,6 +208,8 @@ async fn fill(into: &File, path: &Path, manifest: &Manifest, state_dir: &Path, r
     let writing = backup::write(into, &sources);
     let changed = with_progress(path, "written", writing).await.context("the backup was not made")?;
     into.sync_all().with_context(|| format!("writing {}", path.display()))?;
+    // Else the memory would be read once more, not the disk. Where it cannot be asked for, so be it.
+    let _ = posix_fadvise(into, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED);
     let checking = backup::check(path);
     with_progress(path, "written, reading it once more", checking)
         .await

@@ -53,7 +53,7 @@ pub fn doctor(findings: &[Finding]) -> String {
 /// `backup`.
 pub fn backup(made: &Made) -> String {
     let mut text = format!(
-        "{}: {} MB, read once more and whole; {} of {} in it\n",
+        "{}: {} MB, read once more and found whole; {} and {} in it\n",
         made.file.display(),
         made.bytes.div_ceil(1_000_000),
         count(made.manifest.volumes.len(), "volume"),

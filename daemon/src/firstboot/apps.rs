@@ -174,9 +174,8 @@ async fn bring_up(card: &Card, one: &Copied, trusted: bool) -> Result<()> {
     }
     let folder = card.path(&format!("{FOLDER}/{}", one.name));
     let compose = |arguments: &[&str]| {
-        let all = ["compose", "--project-name", &one.name, "--file", &one.compose]
-            .into_iter()
-            .chain(arguments.iter().copied());
+        // Without a file's name Compose takes its override and the environment beside it into account, as in the owner's hands.
+        let all = ["compose", "--project-name", &one.name].into_iter().chain(arguments.iter().copied());
         Run::new("docker", all.map(str::to_owned).collect::<Vec<_>>()).folder(&folder)
     };
     compose(&["config", "--quiet"]).run().await.with_context(|| format!("{} is not valid", one.compose))?;

@@ -216,12 +216,11 @@ impl Card {
         self.write_stamps(&stamps)
     }
 
-    /// Forgets what was done so far, but for the stamps with these names.
-    pub fn forget_stamps(&self, but: &[&str]) -> Result<()> {
+    /// Forgets that something was done.
+    pub fn forget_stamp(&self, name: &str) -> Result<()> {
         let mut stamps = self.stamps();
-        stamps.0.retain(|name, _| but.contains(&name.as_str()));
-        if stamps.0.is_empty() {
-            return self.remove(&format!("{STATE}/stamps.json"));
+        if stamps.0.remove(name).is_none() {
+            return Ok(());
         }
         self.write_stamps(&stamps)
     }

@@ -7,7 +7,6 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use anyhow::{Context as _, Result};
 use dockbeacon_core::provision::claim::{FILE, Offer, owned_banner};
-use dockbeacon_core::provision::steps::{HAD_OWNER, Stamp};
 use dockbeacon_core::settings::HttpSettings;
 use nix::unistd::chown;
 
@@ -27,13 +26,18 @@ pub fn claimed(card: &Card) -> bool {
     Owner::new(card.path(DAEMON_STATE)).is_claimed()
 }
 
+/// Whether the device has, or has had, an owner since it was new, or since a reset that wiped its data too.
+pub fn had_owner(card: &Card) -> bool {
+    let marks = [owner::CLAIMED, owner::HAD_OWNER].map(|mark| format!("{DAEMON_STATE}/{mark}"));
+    marks.iter().any(|mark| card.path(mark).exists()) || card.state(owner::HAD_OWNER).exists()
+}
+
 /// Makes what is shown agree with what is so.
 pub fn run(card: &Card) -> Result<String> {
     let host_name = identity::name(card).unwrap_or_else(|| "dockbeacon".to_owned());
     let settings = settings(card);
     let port = settings.as_ref().map_or(3625, |http| http.listen.port());
     if claimed(card) {
-        card.stamp(HAD_OWNER, Stamp { inputs: String::new(), redacted: None })?;
         if card.boot_is_there() {
             card.remove(&format!("boot/firmware/{FILE}"))?;
         }

@@ -28,6 +28,7 @@ pub async fn run(card: &Card) -> ExitCode {
     let asked = if claimed { None } else { customise::asked(card) };
     let seen = Seen {
         claimed,
+        had_owner: claim::had_owner(card),
         room: grow::room(card),
         faceless: identity::faceless(card),
         asked: asked.as_ref().map(Asked::hash),

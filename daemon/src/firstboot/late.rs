@@ -19,7 +19,7 @@ use crate::failpoint;
 pub async fn run(card: &Card, args: &FirstbootArgs) -> ExitCode {
     let mut reporter = Reporter::new(card, Stage::Late);
     let claimed = claim::claimed(card);
-    let seen = Seen { claimed, ..Seen::default() };
+    let seen = Seen { claimed, had_owner: claim::had_owner(card), ..Seen::default() };
     if let Err(error) = restore::tidy(card) {
         say(&format!("first boot: {error:#}"));
     }

@@ -40,7 +40,12 @@ pub async fn put(staging: &Path, from: &Path, to: &Path) -> Result<()> {
     match fs::rename(from, to) {
         Ok(()) => {}
         // Another disk; or the engine limits what volumes may take, and the kernel lets nothing in uncounted.
-        Err(error) if error.kind() == ErrorKind::CrossesDevices => copy(staging, from, to).await?,
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            if let Err(error) = copy(staging, from, to).await {
+                forget(to)?;
+                return Err(error);
+            }
+        }
         Err(error) => return Err(error).with_context(doing),
     }
     sync_folder(folder).with_context(doing)
@@ -49,7 +54,8 @@ pub async fn put(staging: &Path, from: &Path, to: &Path) -> Result<()> {
 /// Whether an earlier start was cut off just after a copy took that place; finishes it then.
 pub fn was_put(staging: &Path, from: &Path, to: &Path) -> Result<bool> {
     let about = fs::read(staging.join(ABOUT)).unwrap_or_default();
-    let done = about == to.as_os_str().as_encoded_bytes() && !beside(to).exists();
+    let done =
+        about == to.as_os_str().as_encoded_bytes() && !beside(to).exists() && there(to)? == There::InUse;
     if done {
         remove(from)?;
     }
@@ -59,6 +65,9 @@ pub fn was_put(staging: &Path, from: &Path, to: &Path) -> Result<bool> {
 async fn copy(staging: &Path, from: &Path, to: &Path) -> Result<()> {
     let doing = || format!("copying to {}", to.display());
     let beside = beside(to);
+    // What it says must not outlive the copy that it is about.
+    remove(&staging.join(ABOUT))?;
+    sync_folder(staging).with_context(doing)?;
     remove(&beside)?;
     let paths = [from, beside.as_path()].map(|path| path.display().to_string());
     let arguments = ["--archive", "--sparse=always", "--no-target-directory"].map(str::to_owned);
@@ -70,8 +79,14 @@ async fn copy(staging: &Path, from: &Path, to: &Path) -> Result<()> {
     fs::File::open(&about).and_then(|file| file.sync_all()).with_context(doing)?;
     sync_folder(staging).with_context(doing)?;
     fs::rename(&beside, to).with_context(doing)?;
+    sync_folder(to.parent().context("a part at no place")?).with_context(doing)?;
     failpoint::hit("firstboot.restore.moved");
     remove(from)
+}
+
+/// Removes what an unfinished copy to that place left.
+pub fn forget(to: &Path) -> Result<()> {
+    remove(&beside(to))
 }
 
 /// Where a copy grows.

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use dockbeacon_core::provision::reset::{Extent, FILE, extent};
-use dockbeacon_core::provision::steps::HAD_OWNER;
 
 use super::card::{Card, sync_folder};
+use super::claim;
 use super::report::say;
 use crate::failpoint;
 use crate::owner;
@@ -26,6 +26,11 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     let Some(text) = card.text(FLAG) else { return Ok(None) };
     let extent = extent(&text);
     say(&format!("dockbeacon: factory reset: {}", extent.words()));
+    // Before the daemon's own mark goes: with its data, a device is not new again.
+    let had_owner = format!("var/lib/dockbeacon-firstboot/{}", owner::HAD_OWNER);
+    if extent == Extent::Settings && claim::had_owner(card) {
+        card.write(&had_owner, b"", 0o600, None)?;
+    }
     for folder in extent.folders() {
         empty(&card.path(folder))?;
         failpoint::hit("firstboot.reset.emptied");
@@ -47,8 +52,10 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     keys(card)?;
     empty(&card.state("restore"))?;
     // Everything that was stamped is to be done again; the clock is no setting.
-    card.forget_stamps(if extent == Extent::Settings { &[HAD_OWNER] } else { &[] })?;
-    for name in ["written.json", "overwriting.json"] {
+    if extent == Extent::Everything {
+        card.remove(&had_owner)?;
+    }
+    for name in ["stamps.json", "written.json", "overwriting.json"] {
         card.remove(&format!("var/lib/dockbeacon-firstboot/{name}"))?;
     }
     empty(&card.state("original"))?;

@@ -11,14 +11,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use dockbeacon_core::backup::{
-    APPS, MANIFEST, Manifest, Part, SERVICES, SETTINGS, STATE, kept, made_by, newest, parts,
+    APPS, MANIFEST, Manifest, Part, SERVICES, SETTINGS, STATE, SavedVolume, There, kept, made_by, newest,
+    parts,
 };
 use dockbeacon_core::provision::report::Outcome;
 use dockbeacon_core::provision::steps::{RESTORED, Stamp, Step, UNPACKED};
 use nix::unistd::{Uid, chown};
 
 use super::card::{Card, DAEMON_STATE, hash, make_folder, sync_folder};
-use super::place::{put, remove, there, was_put};
+use super::place::{forget, put, remove, there, was_put};
 use super::report::Reporter;
 use super::{Done, claim};
 use crate::docker::Engine;
@@ -53,6 +54,13 @@ async fn restore(card: &Card, reporter: &mut Reporter) -> Result<Done> {
     let stamps = card.stamps();
     let identity = match stamps.restoring() {
         Some(identity) if card.path(STAGING).join(MANIFEST).exists() => identity.to_owned(),
+        Some(_) if claim::had_owner(card) => {
+            card.forget_stamp(UNPACKED)?;
+            return Ok(Done::badly(
+                "what was unpacked of a backup is gone, so the rest of it was not restored; to restore all of it, reset the device with \
+                 its data",
+            ));
+        }
         Some(_) | None => {
             let source = Source::find(card).await?;
             let found = match &source {
@@ -152,6 +160,8 @@ async fn unpack(card: &Card, file: &Path, identity: &str, reporter: &mut Reporte
     let manifest = backup::check(file).await.with_context(|| name.clone())?;
     reporter.note(Step::Restore, Outcome::Working, format!("unpacking {}", made_by(&manifest)));
     let staging = card.path(STAGING);
+    // Half of it must never pass for the whole.
+    card.forget_stamp(UNPACKED)?;
     remove(&staging)?;
     make_folder(&staging)?;
     fs::set_permissions(&staging, Permissions::from_mode(0o700))?;
@@ -160,12 +170,42 @@ async fn unpack(card: &Card, file: &Path, identity: &str, reporter: &mut Reporte
         remove(&staging)?;
         return Err(error.context(format!("{name} cannot be unpacked; a larger card may help")));
     }
+    if let Err(error) = sound(&staging, &manifest) {
+        remove(&staging)?;
+        return Err(error.context(format!("{name} is not restored")));
+    }
     failpoint::hit("firstboot.restore.unpacked");
     // Hundreds of thousands of files are made durable at once.
     let folder = fs::File::open(&staging).context("opening the unpacked backup")?;
     nix::unistd::syncfs(&folder).context("writing the unpacked backup")?;
     card.stamp(UNPACKED, Stamp { inputs: identity.to_owned(), redacted: None })?;
     failpoint::hit("firstboot.restore.stamped");
+    Ok(())
+}
+
+/// Before anything takes its place: folders are folders, files are files, and the state is one that this version reads.
+fn sound(staging: &Path, manifest: &Manifest) -> Result<()> {
+    let data = |volume: &SavedVolume| format!("{}/{}/_data", manifest.volumes_in, volume.name);
+    let folders =
+        manifest.volumes.iter().map(data).chain([SERVICES, APPS].map(str::to_owned)).map(|path| (path, true));
+    let files = [SETTINGS, STATE].map(|path| (path.to_owned(), false));
+    for (path, folder) in folders.chain(files) {
+        match fs::symlink_metadata(staging.join(&path)) {
+            Ok(meta) if folder && meta.is_dir() || !folder && meta.is_file() => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Ok(_) | Err(_) => {
+                bail!("in it /{path} is a link, or something else that it cannot be; use another backup")
+            }
+        }
+    }
+    let state = staging.join(STATE);
+    if state.exists() {
+        let store =
+            Store::open(state.parent().unwrap_or(staging)).context("the state in it cannot be used")?;
+        if let Some(notice) = store.notices().first() {
+            bail!("the state in it cannot be used: {notice}");
+        }
+    }
     Ok(())
 }
 
@@ -182,7 +222,8 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
     let mut owner = false;
     for part in parts(&manifest, &services, &apps) {
         let place = Place::of(card, &staging, &manifest, &part);
-        if !place.from.exists() {
+        // It took its place before the power was cut.
+        if fs::symlink_metadata(&place.from).is_err() {
             continue;
         }
         let to = match (&part, &place.to) {
@@ -195,10 +236,10 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
                             format!("the engine does not answer ({error}); it is tried again every minute");
                         return Ok(Done::Badly { why, again: true });
                     }
-                    Err(error) => {
-                        left.push(format!("volume {}: {error}", volume.name));
-                        continue;
-                    }
+                    Err(error) => bail!(
+                        "the volume {} cannot be made: {error}; nothing more is restored until it can, at the next start of the device",
+                        volume.name
+                    ),
                 }
             }
             (_, to) => to.clone(),
@@ -208,6 +249,7 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
         }
         // Somebody may have claimed the device meanwhile.
         if let Some(why) = kept(&part, there(&to)?, claim::claimed(card)) {
+            forget(&to)?;
             left.push(why);
             continue;
         }
@@ -219,9 +261,9 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
             card.stamp(&format!("copied/{app}"), Stamp { inputs: identity.to_owned(), redacted: None })?;
         }
         match &part {
-            Part::State => match give_back_state(card, &place.from).await {
-                Ok(owned) => owner = owned,
-                Err(error) => left.push(format!("{error:#}")),
+            Part::State => match give_back_state(card, &place.from).await? {
+                Some(owned) => owner = owned,
+                None => left.extend(kept(&part, There::InUse, true)),
             },
             Part::Volume(_) | Part::Service(_) | Part::Settings => {
                 if part == Part::Settings {
@@ -230,14 +272,15 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
                     chown(&place.from, Some(Uid::from_raw(0)), group)
                         .context("giving the settings to the daemon")?;
                 }
-                if let Err(error) = put(&staging, &place.from, &to).await {
-                    left.push(format!("{error:#}"));
-                    continue;
-                }
+                put(&staging, &place.from, &to).await.context(
+                    "not all of the backup is restored; it is gone on with at the next start of the device",
+                )?;
             }
         }
         failpoint::hit("firstboot.restore.placed");
     }
+    // A process that died while the daemon was stopped left it so.
+    daemon(card, "start").await.context("the daemon does not start")?;
     card.stamp(RESTORED, Stamp { inputs: identity.to_owned(), redacted: None })?;
     failpoint::hit("firstboot.restore.done");
     remove(&staging)?;
@@ -269,30 +312,42 @@ impl Place {
     }
 }
 
-/// History, owner and tokens, in the place of the state of a device that nobody has claimed. Whether the device has an owner now.
-async fn give_back_state(card: &Card, from: &Path) -> Result<bool> {
+/// History, owner and tokens, in the place of the state of a device that nobody has claimed. Whether the device has an owner now;
+/// `None` when somebody claimed it in the last moment, and keeps it.
+async fn give_back_state(card: &Card, from: &Path) -> Result<Option<bool>> {
     let folder = from.parent().context("a state at no place")?;
-    // What cannot be read is found out before anything is stopped.
     let state = Store::open(folder).context("the state in the backup")?;
-    if let Some(notice) = state.notices().first() {
-        bail!("the state in the backup: {notice}");
-    }
     state.forget_machine(&[loops::device::MEMORY, work::board::LOST])?;
     let owned = state.password()?.is_some();
     // Closed, it has no log beside it.
     drop(state);
-    if card.is_live() {
-        Run::new("systemctl", ["stop", "dockbeacon.service"]).patience(STOP).run().await?;
-    }
-    let placed = place_state(card, from);
+    let stopped = daemon(card, "stop").await;
+    let placed = match stopped {
+        Ok(()) => place_state(card, from),
+        Err(error) => Err(error.context("the daemon could not be stopped, so its state is not restored")),
+    };
     // Whatever became of it: a device without its daemon shows nothing.
-    if card.is_live() {
-        Run::new("systemctl", ["start", "dockbeacon.service"]).patience(STOP).run().await?;
-    }
-    placed.map(|()| owned)
+    let started = daemon(card, "start").await;
+    let placed = placed?;
+    started.context("the daemon does not start")?;
+    Ok(placed.then_some(owned))
 }
 
-fn place_state(card: &Card, from: &Path) -> Result<()> {
+async fn daemon(card: &Card, verb: &str) -> Result<()> {
+    if !card.is_live() {
+        return Ok(());
+    }
+    Run::new("systemctl", [verb, "dockbeacon.service"]).patience(STOP).run().await.map(drop)
+}
+
+/// Whether it was put in its place: not over the password of somebody who was quicker.
+fn place_state(card: &Card, from: &Path) -> Result<bool> {
+    let now = card.path(DAEMON_STATE);
+    if now.join(store::FILE_NAME).exists()
+        && Store::open(&now).is_ok_and(|now| matches!(now.password(), Ok(Some(_))))
+    {
+        return Ok(false);
+    }
     // SQLite makes a copy readable by all.
     fs::set_permissions(from, Permissions::from_mode(0o600)).context("closing the state to others")?;
     if let Some((uid, gid)) = card.daemon_owner() {
@@ -305,5 +360,7 @@ fn place_state(card: &Card, from: &Path) -> Result<()> {
     }
     let to = card.path(&format!("{DAEMON_STATE}/{file}"));
     fs::rename(from, &to).with_context(|| format!("putting {} in its place", to.display()))?;
-    sync_folder(&card.path(DAEMON_STATE)).context("writing the state")
+    sync_folder(&card.path(DAEMON_STATE)).context("writing the state")?;
+    failpoint::hit("firstboot.restore.state");
+    Ok(true)
 }

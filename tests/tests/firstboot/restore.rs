@@ -206,10 +206,20 @@ fn a_device_comes_back_on_a_new_card() {
         let (code, said) = boots(&card, &used.env);
         ensure!(code == Some(0) && said.contains("7/8 -: the device has an owner"), "{said}");
         // Also after the owner was forgotten, for the backup would bring the old password back.
-        card.boots_well("claim");
+        card.write("var/lib/dockbeacon/had-owner", "");
         fs::remove_file(card.path("var/lib/dockbeacon/claimed"))?;
         let (code, said) = boots(&card, &used.env);
         ensure!(code == Some(0) && said.contains("7/8 -: the device is not new"), "{said}");
+        // Also after a reset that leaves the data; one that does not makes it a new device.
+        card.boot("dockbeacon-reset", "");
+        card.boots_well("early");
+        ensure!(!card.has("var/lib/dockbeacon/had-owner"), "the daemon's folder was not emptied");
+        let (code, said) = boots(&card, &used.env);
+        ensure!(code == Some(0) && said.contains("7/8 -: the device is not new"), "{said}");
+        card.boot("dockbeacon-reset", "data\ndata\n");
+        card.boots_well("early");
+        let (_, said) = boots(&card, &used.env);
+        ensure!(said.contains("7/8 ...: restoring a backup"), "{said}");
         Ok(())
     })
     .unwrap();
@@ -231,6 +241,7 @@ fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
             "firstboot.restore.placed#3",
             "firstboot.restore.placed#4",
             "firstboot.restore.placed#5",
+            "firstboot.restore.state",
             "firstboot.restore.done",
         ];
         let used = Used::new(&engine).await?;
@@ -407,8 +418,9 @@ fn what_is_no_whole_backup_changes_nothing_and_says_so() {
             Ok(())
         };
         tells(&whole[..whole.len() / 2], "damaged or not complete")?;
+        // Data that do not match their checksum; elsewhere a wrong bit may unpack to the same data.
         let mut flipped = whole.clone();
-        flipped[whole.len() / 2] ^= 0x10;
+        flipped[whole.len() - 6] ^= 0x10;
         tells(&flipped, "damaged or not complete")?;
         tells(b"", "damaged or not complete")?;
         // Others may make archives too.
@@ -428,6 +440,11 @@ fn what_is_no_whole_backup_changes_nothing_and_says_so() {
             Command::new("tar").arg("-xzO").arg("-f").arg(&file).arg("dockbeacon-backup.json").output()?;
         fs::write(&manifest, good.stdout)?;
         tells(&pack(&["dockbeacon-backup.json", "etc/passwd"])?, "it holds etc/passwd")?;
+        // A link where a folder belongs would lead what is put in place, or what it is taken from, elsewhere.
+        fs::create_dir(own.path().join("srv"))?;
+        symlink(own.path(), own.path().join("srv/apps"))?;
+        tells(&pack(&["dockbeacon-backup.json", "srv"])?, "/srv/apps is a link")?;
+        ensure!(own.path().join("etc/passwd").exists());
         Ok(())
     })
     .unwrap();
@@ -449,7 +466,19 @@ fn a_backup_is_whole_or_not_there() {
         let left = fs::read_dir(small.path())?.count();
         drop(disk);
         ensure!(output.status.code() == Some(1) && left == 0, "{left} left: {}", said(&output));
-        ensure!(said(&output).contains("No space left"), "{}", said(&output));
+        ensure!(said(&output).contains("is full; free some space there"), "{}", said(&output));
+        // What somebody put in its way is not written to.
+        let folder = tempfile::tempdir()?;
+        let (precious, part) = (folder.path().join("precious"), folder.path().join("dockbeacon-backup.part"));
+        fs::write(&precious, "untouched")?;
+        symlink(&precious, &part)?;
+        symlink("/mnt/ssd", used.card.path("srv/apps/far"))?;
+        let (file, made) = used.backed_up(folder.path())?;
+        ensure!(fs::read(&precious)? == b"untouched" && fs::symlink_metadata(&file)?.is_file());
+        ensure!(
+            made["manifest"]["left_out"].to_string().contains("/srv/apps/far: it is a link to /mnt/ssd"),
+            "{made:#}"
+        );
         // Into what is saved, nowhere, and without a word about its secrets.
         let output = used.backup(&used.card.path("srv/site"));
         ensure!(

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{APPS, App, SERVICES, SavedVolume};
+use crate::provision::apps::COMPOSE;
 
 /// A volume as the engine lists it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct Choice {
 }
 
 /// Folders of the system that services look into: they come with the system, not with a backup.
-const SYSTEM: [&str; 12] = [
+const SYSTEM: [&str; 14] = [
     "/bin",
     "/boot",
     "/dev",
@@ -69,13 +70,16 @@ const SYSTEM: [&str; 12] = [
     "/proc",
     "/run",
     "/sys",
-    "/usr",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/share",
     "/var/run",
 ];
 
 const PROJECT: &str = "com.docker.compose.project";
 /// The label by which Compose says where a project's files lie.
 pub const WORKING_DIR: &str = "com.docker.compose.project.working_dir";
+const FILES: &str = "com.docker.compose.project.config_files";
 const ANONYMOUS: &str = "com.docker.volume.anonymous";
 
 /// Chooses among what there is. Everything below `/srv` is saved without being looked at.
@@ -99,6 +103,12 @@ pub fn choose(volumes: &[Volume], containers: &[Container]) -> Choice {
         let folder = container.labels.get(WORKING_DIR).map(|folder| folder.trim_matches('/'));
         let own = folder.and_then(|folder| folder.strip_prefix(APPS)).map(|inside| inside.trim_matches('/'));
         match (project, own) {
+            (Some(project), Some(own)) if project == own && !usual(container) => {
+                elsewhere.insert(format!(
+                    "project {project}: its folder is saved, but its file has a name of its own, so it is not started after a restore; \
+                     call it compose.yaml"
+                ));
+            }
             (Some(project), Some(own)) if project == own => {
                 *apps.entry(own).or_default() |= container.running;
             }
@@ -128,6 +138,14 @@ pub fn choose(volumes: &[Volume], containers: &[Container]) -> Choice {
     choice.left_out.extend(folders(containers));
     choice.apps = apps.into_iter().map(|(name, running)| App { name: name.to_owned(), running }).collect();
     choice
+}
+
+/// Whether Compose finds the project's file by itself.
+fn usual(container: &Container) -> bool {
+    let files = container.labels.get(FILES).map(String::as_str).unwrap_or_default();
+    let first = files.split(',').next().unwrap_or_default();
+    let name = first.rsplit('/').next().unwrap_or_default();
+    name.is_empty() || COMPOSE.contains(&name)
 }
 
 /// The folder of the volume's folder, relative to the root, if its data can be saved.
@@ -242,12 +260,15 @@ mod tests {
         cloud.driver = "rclone".to_owned();
         far.mountpoint = "/mnt/far".to_owned();
         let mounts = [Mount::Volume(id.clone()), Mount::Folder("/srvother".to_owned())];
+        let mut prod = container("prod-1", "prod", "/srv/apps/prod", &[]);
+        prod.labels.insert(FILES.to_owned(), "/srv/apps/prod/prod.yml".to_owned());
         let choice = choose(
             &[nfs, cloud, far, volume(&id)],
             &[
                 container("hand", "", "", &mounts),
                 container("away-1", "away", "/opt/away", &[Mount::Folder("/opt/away/data".to_owned())]),
                 container("named-1", "other", "/srv/apps/named", &[]),
+                prod,
             ],
         );
         assert!(choice.volumes.is_empty() && choice.apps.is_empty(), "{choice:?}");
@@ -262,6 +283,8 @@ mod tests {
                  in /srv/apps",
                 "project away: its files lie in /opt/away; move them to /srv/apps/away and start it from there",
                 "project other: its folder is saved, but is called named, so it is not started after a restore; give both one name",
+                "project prod: its folder is saved, but its file has a name of its own, so it is not started after a restore; call it \
+                 compose.yaml",
                 "/opt/away/data (of away-1): it lies outside /srv; move it there, or save it yourself",
                 "/srvother (of hand): it lies outside /srv; move it there, or save it yourself",
             ]

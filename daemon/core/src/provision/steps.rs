@@ -145,15 +145,13 @@ pub const UNPACKED: &str = "restore/unpacked";
 /// The stamp of the backup that was restored.
 pub const RESTORED: &str = "restore/restored";
 
-/// The stamp of a device that has, or has had, an owner. A reset of the settings leaves it: the backup of somebody who forgot the
-/// password holds that password.
-pub const HAD_OWNER: &str = "restore/had-owner";
-
 /// What was found, as far as it decides what is due.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The device has an owner.
     pub claimed: bool,
+    /// It has, or has had, one since it was new: the backup of somebody who forgot the password holds that password.
+    pub had_owner: bool,
     /// There is something to grow.
     pub room: bool,
     /// Host keys are missing, or the device has no name.
@@ -192,7 +190,7 @@ pub fn plan(stage: Stage, seen: &Seen, stamps: &Stamps) -> Vec<(Step, Due)> {
                 // Begun while there was no owner; perhaps the owner came with it.
                 Step::Restore if stamps.restoring().is_some() => Due::Now,
                 Step::Customise | Step::Restore if seen.claimed => OWNED,
-                Step::Restore if stamps.0.contains_key(HAD_OWNER) => USED,
+                Step::Restore if seen.had_owner => USED,
                 Step::Customise => match &seen.asked {
                     None => Due::Nothing("no file on the boot partition asks for anything"),
                     Some(inputs) if stamps.holds(step.name(), inputs) => Due::Done,
@@ -230,10 +228,25 @@ mod tests {
 
     #[test]
     fn with_an_owner_the_boot_partition_is_left_alone() {
-        let seen = Seen { claimed: true, room: true, faceless: true, asked: Some("a".to_owned()) };
+        let seen =
+            Seen { claimed: true, had_owner: true, room: true, faceless: true, asked: Some("a".to_owned()) };
         let due = due(&seen, &Stamps::default());
         assert_eq!((due[0], due[2]), (Due::Now, Due::Now));
         assert!(matches!((due[3], due[6]), (Due::Nothing(_), Due::Nothing(_))), "{due:?}");
+    }
+
+    #[test]
+    fn a_backup_comes_onto_a_new_device_only_and_one_that_was_begun_is_gone_on_with() {
+        let seen = |claimed, had_owner| Seen { claimed, had_owner, ..Seen::default() };
+        let stamp = |inputs: &str| Stamp { inputs: inputs.to_owned(), redacted: None };
+        let mut stamps = Stamps::default();
+        assert_eq!(due(&seen(false, false), &stamps)[6], Due::Now);
+        assert!(matches!(due(&seen(false, true), &stamps)[6], Due::Nothing(why) if why.contains("not new")));
+        stamps.0.insert(UNPACKED.to_owned(), stamp("a"));
+        assert_eq!((stamps.restoring(), due(&seen(true, true), &stamps)[6]), (Some("a"), Due::Now));
+        stamps.0.insert(RESTORED.to_owned(), stamp("a"));
+        assert_eq!(stamps.restoring(), None);
+        assert!(matches!(due(&seen(true, true), &stamps)[6], Due::Nothing(_)));
     }
 
     #[test]
