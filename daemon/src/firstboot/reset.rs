@@ -5,12 +5,14 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use dockbeacon_core::backup::APPS;
 use dockbeacon_core::provision::reset::{Extent, FILE, extent};
 
-use super::card::{Card, sync_folder};
+use super::card::{Card, make_folder, sync_folder};
 use super::claim;
 use super::report::say;
 use crate::failpoint;
@@ -55,6 +57,9 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     if extent == Extent::Everything {
         card.remove(&had_owner)?;
     }
+    if extent == Extent::Everything {
+        make_folder(&card.path(APPS))?;
+    }
     for name in ["stamps.json", "written.json", "overwriting.json"] {
         card.remove(&format!("var/lib/dockbeacon-firstboot/{name}"))?;
     }
@@ -96,20 +101,37 @@ fn raise(card: &Card, wanted: Extent) -> Result<()> {
     card.write(FLAG, wanted.flag().as_bytes(), 0o600, None)
 }
 
-/// Removes what is in a folder; the folder itself may be a mount point.
+/// Removes what is in a folder, durably.
 fn empty(folder: &Path) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("reading {}", folder.display())),
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let folder = fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
-        let removed = if folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.with_context(|| format!("removing {}", path.display()))?;
+    if !folder.exists() {
+        return Ok(());
     }
+    clear(folder)?;
     sync_folder(folder).with_context(|| format!("emptying {}", folder.display()))
+}
+
+/// Removes what is in a folder and on its file system: the folder may be a mount point, and a disk that is mounted below it is not
+/// ours to wipe. Folders that lead to such a disk stay.
+fn clear(folder: &Path) -> Result<()> {
+    let doing = || format!("emptying {}", folder.display());
+    let device = fs::symlink_metadata(folder).with_context(doing)?.dev();
+    for entry in fs::read_dir(folder).with_context(doing)? {
+        let path = entry.with_context(doing)?.path();
+        let meta = fs::symlink_metadata(&path).with_context(|| path.display().to_string())?;
+        let removed = if !meta.is_dir() {
+            fs::remove_file(&path)
+        } else if meta.dev() == device {
+            clear(&path)?;
+            fs::remove_dir(&path)
+        } else {
+            Ok(())
+        };
+        match removed {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            other => other.with_context(|| format!("removing {}", path.display()))?,
+        }
+    }
+    Ok(())
 }
 
 /// The next owner's device has another face.

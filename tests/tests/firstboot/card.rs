@@ -8,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use anyhow::{Result, ensure};
 use dockbeacon_tests::daemon::program;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -121,6 +122,25 @@ impl Card {
         let mut found = BTreeMap::new();
         collect(self.root(), "", &mut found);
         found
+    }
+}
+
+/// A disk of its own at a folder, until it is dropped.
+pub struct Disk(PathBuf);
+
+impl Disk {
+    pub fn mount(folder: PathBuf, size: &str) -> Result<Self> {
+        let options = format!("size={size}");
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder).status()?;
+        ensure!(mounted.success(), "tmpfs cannot be mounted");
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
     }
 }
 

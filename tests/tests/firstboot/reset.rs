@@ -1,6 +1,6 @@
 //! Back to a new card.
 
-use crate::card::Card;
+use crate::card::{Card, Disk};
 use crate::is_root;
 
 fn used() -> Card {
@@ -47,8 +47,17 @@ fn settings_go_and_data_stays_unless_asked_twice() {
     assert_eq!(card.text("var/lib/docker/volumes/data"), "precious");
     assert!(card.has("srv/apps/web/compose.yaml") && card.has("home/alice"));
     card.boot("dockbeacon-reset", "data\r\ndata\r\n");
+    card.write("srv/site/index.html", "hello");
+    std::fs::create_dir_all(card.path("srv/media/disk")).unwrap();
+    let disk = Disk::mount(card.path("srv/media/disk"), "1m").unwrap();
+    card.write("srv/media/disk/film", "of somebody else");
     card.boots_well("early");
-    assert!(!card.has("var/lib/docker/volumes") && !card.has("srv/apps/web"));
+    for left in ["var/lib/docker/volumes", "srv/apps/web", "srv/site"] {
+        assert!(!card.has(left), "{left}");
+    }
+    assert!(card.has("srv/apps"), "services are put there");
+    assert_eq!(card.text("srv/media/disk/film"), "of somebody else");
+    drop(disk);
     assert!(card.has("var/lib/docker"), "it may be a mount point");
 }
 

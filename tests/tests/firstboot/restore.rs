@@ -14,7 +14,7 @@ use dockbeacon_tests::engine::{Own, TestEngine};
 use dockbeacon_tests::sandbox::{Sandbox, locked};
 use serde_json::{Value, json};
 
-use crate::card::Card;
+use crate::card::{Card, Disk};
 use crate::is_root;
 use crate::late::{boots, connected, docker, running, with_service};
 
@@ -95,6 +95,15 @@ impl Used {
             raw.delete(&format!("/containers/{id}?force=true&v=true")).await?;
         }
         raw.delete(&format!("/volumes/{}", self.volume())).await?;
+        Ok(())
+    }
+
+    /// A start of that card which ends there.
+    fn cut_at(&self, card: &Card, point: &str) -> Result<()> {
+        let mut cut = self.env.clone();
+        cut.push(("DOCKBEACON_FAILPOINT".into(), point.into()));
+        let (code, said) = boots(card, &cut);
+        ensure!(code.is_none(), "{point} was not passed: {said}");
         Ok(())
     }
 
@@ -250,10 +259,7 @@ fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
         for point in points {
             used.lost().await?;
             let card = new_card(&file)?;
-            let mut cut = used.env.clone();
-            cut.push(("DOCKBEACON_FAILPOINT".into(), point.into()));
-            let (code, said) = boots(&card, &cut);
-            ensure!(code.is_none(), "{point} was not passed: {said}");
+            used.cut_at(&card, point)?;
             // The card with the backup may be gone meanwhile; and the owner that came with it may be there.
             if !point.ends_with("unpacked") {
                 fs::remove_file(card.path("boot/firmware").join(file.file_name().context("no name")?))?;
@@ -270,25 +276,6 @@ fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
     .unwrap();
 }
 
-/// A disk of its own at a folder, until it is dropped.
-struct Disk(PathBuf);
-
-impl Disk {
-    fn mount(folder: PathBuf, size: &str) -> Result<Self> {
-        let options = format!("size={size}");
-        let mounted =
-            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&folder).status()?;
-        ensure!(mounted.success(), "tmpfs cannot be mounted");
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(&self.0).status();
-    }
-}
-
 #[test]
 fn what_belongs_onto_another_disk_is_copied_there_over_power_cuts() {
     if !is_root() {
@@ -302,10 +289,7 @@ fn what_belongs_onto_another_disk_is_copied_there_over_power_cuts() {
             used.lost().await?;
             let card = new_card(&file)?;
             let _disk = Disk::mount(card.path("srv/apps"), "1m")?;
-            let mut cut = used.env.clone();
-            cut.push(("DOCKBEACON_FAILPOINT".into(), point.into()));
-            let (code, said) = boots(&card, &cut);
-            ensure!(code.is_none(), "{point} was not passed: {said}");
+            used.cut_at(&card, point)?;
             let (code, said) = boots(&card, &used.env);
             ensure!(code == Some(0), "{point}: {said}");
             let (outcome, message) = card.step("late", "restore");
@@ -366,10 +350,7 @@ fn nothing_that_is_in_use_is_replaced() {
         let card = new_card(&file)?;
         card.write("srv/site/index.html", "another");
         card.write("etc/dockbeacon/config.yaml", "schedule:\n  interval: 9h\n");
-        let cut =
-            [used.env.clone(), vec![("DOCKBEACON_FAILPOINT".into(), "firstboot.restore.stamped".into())]]
-                .concat();
-        ensure!(boots(&card, &cut).0.is_none());
+        used.cut_at(&card, "firstboot.restore.stamped")?;
         // Somebody claims it just now.
         state(&card)?.set_password(Some("$argon2id$another"))?;
         card.write("var/lib/dockbeacon/claimed", "");

@@ -42,7 +42,7 @@ impl Extent {
     pub const fn folders(self) -> &'static [&'static str] {
         match self {
             Self::Settings => &["var/lib/dockbeacon"],
-            Self::Everything => &["var/lib/dockbeacon", "var/lib/docker", "var/lib/containerd", "srv/apps"],
+            Self::Everything => &["var/lib/dockbeacon", "var/lib/docker", "var/lib/containerd", "srv"],
         }
     }
 
