@@ -1,8 +1,8 @@
 //! The files by which the daemon and first boot's units tell each other about the owner.
 //!
 //! Owns four small files in the state folder: the claim code while there is no owner (first boot makes it before the daemon
-//! starts, since root may write the boot partition and the console and the daemon may not), a mark that there is an owner, one that there was, and a
-//! request for a reset. The store stays the truth; these follow it. Must never be asked who may log in.
+//! starts, since root may write the boot partition and the console and the daemon may not), a mark that there is an owner, one
+//! that there was, and a request for a reset. The store stays the truth; these follow it. Must never be asked who may log in.
 
 use std::fs;
 use std::io::Write as _;

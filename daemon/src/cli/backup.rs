@@ -12,8 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use dockbeacon_core::backup::{
-    APPS, FORMAT, MANIFEST, Manifest, Mount, SERVICES, SETTINGS, STATE, SavedVolume, WORKING_DIR, choose,
-    file_name,
+    APPS, FORMAT, MANIFEST, Manifest, Mount, SERVICES, SETTINGS, STATE, WORKING_DIR, choose, file_name,
 };
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, PosixFadviseAdvice, posix_fadvise};
@@ -202,8 +201,7 @@ async fn fill(into: &File, path: &Path, manifest: &Manifest, state_dir: &Path, r
     }
     let there = |path: &&&str| root.join(path).exists();
     let theirs = [SETTINGS, SERVICES].iter().filter(there).map(|path| (*path).to_owned()).collect();
-    let data = |volume: &SavedVolume| format!("{}/{}/_data", manifest.volumes_in, volume.name);
-    let volumes = manifest.volumes.iter().map(data).collect();
+    let volumes = manifest.volumes.iter().map(|volume| manifest.data_of(volume)).collect();
     let sources = [(own, ours), (root, theirs), (Path::new("/"), volumes)];
     let writing = backup::write(into, &sources);
     let changed = with_progress(path, "written", writing).await.context("the backup was not made")?;

@@ -56,8 +56,6 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     // Everything that was stamped is to be done again; the clock is no setting.
     if extent == Extent::Everything {
         card.remove(&had_owner)?;
-    }
-    if extent == Extent::Everything {
         make_folder(&card.path(APPS))?;
     }
     for name in ["stamps.json", "written.json", "overwriting.json"] {

@@ -34,6 +34,8 @@ const STAGING: &str = "var/lib/dockbeacon-firstboot/restore";
 const DISK: &str = "run/dockbeacon-firstboot/disk";
 /// The disk that may carry one.
 const LABEL: &str = "dev/disk/by-label/DOCKBEACON";
+/// How the step mostly ends.
+const NONE: &str = "there is no backup to restore";
 /// Stopping the daemon, which finishes what it is at.
 const STOP: Duration = Duration::from_secs(150);
 
@@ -41,7 +43,7 @@ const STOP: Duration = Duration::from_secs(150);
 pub async fn run(card: &Card, reporter: &mut Reporter) -> Done {
     match restore(card, reporter).await {
         Ok(done) => done,
-        Err(error) => Done::Badly { why: format!("{error:#}"), again: false },
+        Err(error) => Done::badly(format!("{error:#}")),
     }
 }
 
@@ -62,29 +64,27 @@ async fn restore(card: &Card, reporter: &mut Reporter) -> Result<Done> {
             ));
         }
         Some(_) | None => {
-            let source = Source::find(card).await?;
-            let found = match &source {
-                Some(source) => source.newest()?,
-                None => None,
-            };
-            let Some(file) = found else {
-                leave(source).await;
-                return Ok(Done::nothing("there is no backup to restore"));
-            };
-            let identity = identity(&file)?;
-            let unpacked = if stamps.holds(RESTORED, &identity) {
-                Ok(false)
-            } else {
-                unpack(card, &file, &identity, reporter).await.map(|()| true)
-            };
-            leave(source).await;
-            if !unpacked? {
-                return Ok(Done::nothing("the backup was restored earlier"));
+            let Some(source) = Source::find(card).await? else { return Ok(Done::nothing(NONE)) };
+            let taken = take(card, &source, reporter).await;
+            source.leave().await;
+            match taken? {
+                Ok(identity) => identity,
+                Err(done) => return Ok(done),
             }
-            identity
         }
     };
     put_in_place(card, &identity, reporter).await
+}
+
+/// Unpacks what lies there, unless that was done; which backup it is, or with what the step ends.
+async fn take(card: &Card, source: &Source, reporter: &mut Reporter) -> Result<Result<String, Done>> {
+    let Some(file) = source.newest()? else { return Ok(Err(Done::nothing(NONE))) };
+    let identity = identity(&file)?;
+    if card.stamps().holds(RESTORED, &identity) {
+        return Ok(Err(Done::nothing("the backup was restored earlier")));
+    }
+    unpack(card, &file, &identity, reporter).await?;
+    Ok(Ok(identity))
 }
 
 /// A place where a backup may lie.
@@ -122,12 +122,12 @@ impl Source {
         let names = names(&self.folder).with_context(|| format!("looking for a backup {}", self.words))?;
         Ok(newest(&names).map(|name| self.folder.join(name)))
     }
-}
 
-async fn leave(source: Option<Source>) {
-    if let Some(source) = source.filter(|source| source.mounted) {
-        // It was only read. What stays mounted is gone with this process, whose own mount it is.
-        let _ = Run::new("umount", [source.folder.display().to_string()]).run().await;
+    async fn leave(self) {
+        if self.mounted {
+            // It was only read. What stays mounted is gone with this process, whose own mount it is.
+            let _ = Run::new("umount", [self.folder.display().to_string()]).run().await;
+        }
     }
 }
 
@@ -185,9 +185,8 @@ async fn unpack(card: &Card, file: &Path, identity: &str, reporter: &mut Reporte
 
 /// Before anything takes its place: folders are folders, files are files, and the state is one that this version reads.
 fn sound(staging: &Path, manifest: &Manifest) -> Result<()> {
-    let data = |volume: &SavedVolume| format!("{}/{}/_data", manifest.volumes_in, volume.name);
-    let folders =
-        manifest.volumes.iter().map(data).chain([SERVICES, APPS].map(str::to_owned)).map(|path| (path, true));
+    let volumes = manifest.volumes.iter().map(|volume| manifest.data_of(volume));
+    let folders = volumes.chain([SERVICES, APPS].map(str::to_owned)).map(|path| (path, true));
     let files = [SETTINGS, STATE].map(|path| (path.to_owned(), false));
     for (path, folder) in folders.chain(files) {
         match fs::symlink_metadata(staging.join(&path)) {
@@ -217,34 +216,23 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
     reporter.note(Step::Restore, Outcome::Working, format!("restoring {}", made_by(&manifest)));
     let services = names(&staging.join(SERVICES))?;
     let apps = names(&staging.join(APPS))?;
-    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
     let mut left = Vec::new();
     let mut owner = false;
     for part in parts(&manifest, &services, &apps) {
-        let place = Place::of(card, &staging, &manifest, &part);
+        let inside = part.path(&manifest);
+        let from = staging.join(&inside);
         // It took its place before the power was cut.
-        if fs::symlink_metadata(&place.from).is_err() {
+        if fs::symlink_metadata(&from).is_err() {
             continue;
         }
-        let to = match (&part, &place.to) {
-            (Part::Volume(volume), _) => {
-                let made = async { Engine::connect(&host).await?.create_volume(volume).await };
-                match made.await {
-                    Ok(made) => PathBuf::from(made.mountpoint),
-                    Err(error) if error.engine_is_away() => {
-                        let why =
-                            format!("the engine does not answer ({error}); it is tried again every minute");
-                        return Ok(Done::Badly { why, again: true });
-                    }
-                    Err(error) => bail!(
-                        "the volume {} cannot be made: {error}; nothing more is restored until it can, at the next start of the device",
-                        volume.name
-                    ),
-                }
-            }
-            (_, to) => to.clone(),
+        let to = match &part {
+            Part::Volume(volume) => match place_of_volume(volume).await? {
+                Ok(place) => place,
+                Err(done) => return Ok(done),
+            },
+            Part::Service(_) | Part::Settings | Part::State => card.path(&inside),
         };
-        if was_put(&staging, &place.from, &to)? {
+        if was_put(&staging, &from, &to)? {
             continue;
         }
         // Somebody may have claimed the device meanwhile.
@@ -253,15 +241,12 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
             left.push(why);
             continue;
         }
-        if let Part::Service(path) = &part
-            && let Some(app) = path.strip_prefix(APPS).and_then(|name| name.strip_prefix('/'))
-            && manifest.apps.iter().any(|one| one.name == app && one.running)
-        {
+        if let Some(app) = part.running_app(&manifest) {
             // Once it is there, the next step starts it, as it does with what was copied from the boot partition.
             card.stamp(&format!("copied/{app}"), Stamp { inputs: identity.to_owned(), redacted: None })?;
         }
         match &part {
-            Part::State => match give_back_state(card, &place.from).await? {
+            Part::State => match give_back_state(card, &from).await? {
                 Some(owned) => owner = owned,
                 None => left.extend(kept(&part, There::InUse, true)),
             },
@@ -269,10 +254,10 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
                 if part == Part::Settings {
                     card.keep_original(SETTINGS)?;
                     let group = card.daemon_owner().map(|(_, group)| group);
-                    chown(&place.from, Some(Uid::from_raw(0)), group)
+                    chown(&from, Some(Uid::from_raw(0)), group)
                         .context("giving the settings to the daemon")?;
                 }
-                put(&staging, &place.from, &to).await.context(
+                put(&staging, &from, &to).await.context(
                     "not all of the backup is restored; it is gone on with at the next start of the device",
                 )?;
             }
@@ -293,22 +278,20 @@ async fn put_in_place(card: &Card, identity: &str, reporter: &mut Reporter) -> R
     })
 }
 
-/// Where a part comes from and where it goes.
-struct Place {
-    from: PathBuf,
-    to: PathBuf,
-}
-
-impl Place {
-    fn of(card: &Card, staging: &Path, manifest: &Manifest, part: &Part) -> Self {
-        let inside = match part {
-            // The engine says where it keeps it.
-            Part::Volume(volume) => format!("{}/{}/_data", manifest.volumes_in, volume.name),
-            Part::Service(path) => path.clone(),
-            Part::Settings => SETTINGS.to_owned(),
-            Part::State => STATE.to_owned(),
-        };
-        Self { from: staging.join(&inside), to: card.path(&inside) }
+/// Where the engine keeps a volume, which it makes if there is none; `Err` with what ends the step while it is away.
+async fn place_of_volume(volume: &SavedVolume) -> Result<Result<PathBuf, Done>> {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let made = async { Engine::connect(&host).await?.create_volume(volume).await };
+    match made.await {
+        Ok(made) => Ok(Ok(PathBuf::from(made.mountpoint))),
+        Err(error) if error.engine_is_away() => {
+            let why = format!("the engine does not answer ({error}); it is tried again every minute");
+            Ok(Err(Done::Badly { why, again: true }))
+        }
+        Err(error) => bail!(
+            "the volume {} cannot be made: {error}; nothing more is restored until it can, at the next start of the device",
+            volume.name
+        ),
     }
 }
 

@@ -13,6 +13,7 @@ use dockbeacon_tests::daemon::program;
 use dockbeacon_tests::engine::{Own, TestEngine};
 use dockbeacon_tests::sandbox::{Sandbox, locked};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::card::{Card, Disk};
 use crate::is_root;
@@ -21,13 +22,16 @@ use crate::late::{boots, connected, docker, running, with_service};
 /// Two engines for these tests, which take turns: a backup has every volume of its engine in it.
 static ENGINES: LazyLock<Mutex<Own>> = LazyLock::new(|| Mutex::new(Own::start().unwrap()));
 
-fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(TestEngine) -> F) -> Result<()> {
-    let own = locked(&ENGINES);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    for engine in &own.engines {
-        runtime.block_on(test(engine.clone())).with_context(|| format!("on {}", engine.name))?;
+/// Accounts and owners of files are in a backup: without root there is nothing to test.
+fn on_each<F: Future<Output = Result<()>>>(test: impl Fn(TestEngine) -> F) {
+    if !is_root() {
+        return;
     }
-    Ok(())
+    let own = locked(&ENGINES);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    for engine in &own.engines {
+        runtime.block_on(test(engine.clone())).with_context(|| format!("on {}", engine.name)).unwrap();
+    }
 }
 
 /// A used device: a service of Compose with data in a volume, settings, an owner; and what stays behind.
@@ -36,6 +40,8 @@ struct Used {
     place: Sandbox,
     env: Vec<(String, String)>,
     project: String,
+    /// Where backups go.
+    folder: TempDir,
 }
 
 impl Used {
@@ -46,7 +52,7 @@ impl Used {
         with_service(&card, &place, &project)?;
         let (code, said) = boots(&card, &env);
         ensure!(code == Some(0), "{said}");
-        let used = Self { card, place, env, project };
+        let used = Self { card, place, env, project, folder: tempfile::tempdir()? };
         used.fill_volume().await?;
         let store = state(&used.card)?;
         store.set_password(Some("$argon2id$the-owner"))?;
@@ -54,6 +60,13 @@ impl Used {
         used.card.write("srv/site/index.html", "hello");
         used.card.write("etc/dockbeacon/config.yaml", "schedule:\n  interval: 7h\n");
         Ok(used)
+    }
+
+    /// Such a device and its backup.
+    async fn with_backup(engine: &TestEngine) -> Result<(Self, PathBuf)> {
+        let used = Self::new(engine).await?;
+        let (file, _) = used.backed_up(used.folder.path())?;
+        Ok((used, file))
     }
 
     fn volume(&self) -> String {
@@ -136,7 +149,6 @@ fn fresh() -> Result<Card> {
     let card = connected();
     fs::remove_file(card.path("etc/dockbeacon/config.yaml"))?;
     card.boots_well("early");
-    card.write("proc/net/route", "Iface\tDestination\tGateway\neth0\t00000000\t0102A8C0\n");
     Ok(card)
 }
 
@@ -193,15 +205,11 @@ fn compare(data: &Path) -> Result<()> {
 
 #[test]
 fn a_device_comes_back_on_a_new_card() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
         let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, made) = used.backed_up(folder.path())?;
+        let (file, made) = used.backed_up(used.folder.path())?;
         ensure!(fs::metadata(&file)?.mode() & 0o777 == 0o600, "others may read it");
-        ensure!(fs::read_dir(folder.path())?.count() == 1, "something lies beside it");
+        ensure!(fs::read_dir(used.folder.path())?.count() == 1, "something lies beside it");
         ensure!(made["manifest"]["apps"] == json!([{ "name": used.project, "running": true }]), "{made:#}");
         used.lost().await?;
         let card = new_card(&file)?;
@@ -230,15 +238,11 @@ fn a_device_comes_back_on_a_new_card() {
         let (_, said) = boots(&card, &used.env);
         ensure!(said.contains("7/8 ...: restoring a backup"), "{said}");
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
         let points = [
             "firstboot.restore.unpacked",
@@ -253,9 +257,7 @@ fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
             "firstboot.restore.state",
             "firstboot.restore.done",
         ];
-        let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, _) = used.backed_up(folder.path())?;
+        let (used, file) = Used::with_backup(&engine).await?;
         for point in points {
             used.lost().await?;
             let card = new_card(&file)?;
@@ -272,19 +274,13 @@ fn a_power_cut_while_a_backup_comes_back_is_made_up_for() {
             used.is_back(&card, point).await?;
         }
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn what_belongs_onto_another_disk_is_copied_there_over_power_cuts() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
-        let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, _) = used.backed_up(folder.path())?;
+        let (used, file) = Used::with_backup(&engine).await?;
         for point in ["firstboot.restore.copied", "firstboot.restore.moved"] {
             used.lost().await?;
             let card = new_card(&file)?;
@@ -297,29 +293,23 @@ fn what_belongs_onto_another_disk_is_copied_there_over_power_cuts() {
             used.is_back(&card, point).await?;
         }
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn the_newest_backup_on_a_labelled_disk_is_found() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
-        let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, _) = used.backed_up(folder.path())?;
+        let (used, _) = Used::with_backup(&engine).await?;
         used.lost().await?;
         fs::write(
-            folder.path().join("dockbeacon-backup-shop-20200101T000000Z.tar.gz"),
+            used.folder.path().join("dockbeacon-backup-shop-20200101T000000Z.tar.gz"),
             "an old one, damaged",
         )?;
         let card = fresh()?;
         let disk = card.path("dev/disk/by-label/DOCKBEACON");
         fs::create_dir_all(disk.parent().context("no folder")?)?;
         let mut make = Command::new("mkfs.ext4");
-        make.args(["-q", "-L", "DOCKBEACON", "-d"]).arg(folder.path()).arg(&disk).arg("64M");
+        make.args(["-q", "-L", "DOCKBEACON", "-d"]).arg(used.folder.path()).arg(&disk).arg("64M");
         ensure!(make.status()?.success());
         let before = fs::read(&disk)?;
         let (code, said) = boots(&card, &used.env);
@@ -330,21 +320,14 @@ fn the_newest_backup_on_a_labelled_disk_is_found() {
             !fs::read_to_string("/proc/mounts")?.contains(&card.root().display().to_string()),
             "still mounted"
         );
-        drop(file);
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn nothing_that_is_in_use_is_replaced() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
-        let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, _) = used.backed_up(folder.path())?;
+        let (used, file) = Used::with_backup(&engine).await?;
         let data = used.data().await?;
         fs::write(data.join("same"), "newer")?;
         let card = new_card(&file)?;
@@ -369,19 +352,13 @@ fn nothing_that_is_in_use_is_replaced() {
         let store = state(&card)?;
         ensure!(store.password()?.as_deref() == Some("$argon2id$another"));
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn what_is_no_whole_backup_changes_nothing_and_says_so() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
-        let used = Used::new(&engine).await?;
-        let folder = tempfile::tempdir()?;
-        let (file, _) = used.backed_up(folder.path())?;
+        let (used, file) = Used::with_backup(&engine).await?;
         let whole = fs::read(&file)?;
         let name = file.file_name().context("no name")?;
         let tells = |content: &[u8], wanted: &str| -> Result<()> {
@@ -427,15 +404,11 @@ fn what_is_no_whole_backup_changes_nothing_and_says_so() {
         tells(&pack(&["dockbeacon-backup.json", "srv"])?, "/srv/apps is a link")?;
         ensure!(own.path().join("etc/passwd").exists());
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 #[test]
 fn a_backup_is_whole_or_not_there() {
-    if !is_root() {
-        return;
-    }
     on_each(|engine: TestEngine| async move {
         let used = Used::new(&engine).await?;
         let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
@@ -449,12 +422,12 @@ fn a_backup_is_whole_or_not_there() {
         ensure!(output.status.code() == Some(1) && left == 0, "{left} left: {}", said(&output));
         ensure!(said(&output).contains("is full; free some space there"), "{}", said(&output));
         // What somebody put in its way is not written to.
-        let folder = tempfile::tempdir()?;
-        let (precious, part) = (folder.path().join("precious"), folder.path().join("dockbeacon-backup.part"));
+        let folder = used.folder.path();
+        let (precious, part) = (folder.join("precious"), folder.join("dockbeacon-backup.part"));
         fs::write(&precious, "untouched")?;
         symlink(&precious, &part)?;
         symlink("/mnt/ssd", used.card.path("srv/apps/far"))?;
-        let (file, made) = used.backed_up(folder.path())?;
+        let (file, made) = used.backed_up(folder)?;
         ensure!(fs::read(&precious)? == b"untouched" && fs::symlink_metadata(&file)?.is_file());
         ensure!(
             made["manifest"]["left_out"].to_string().contains("/srv/apps/far: it is a link to /mnt/ssd"),
@@ -476,8 +449,7 @@ fn a_backup_is_whole_or_not_there() {
         let output = Command::new(program()?).args(["backup", "/nowhere"]).output()?;
         ensure!(output.status.code() == Some(2) && said(&output).contains("--in-clear"), "{}", said(&output));
         Ok(())
-    })
-    .unwrap();
+    });
 }
 
 /// Bytes that do not pack.

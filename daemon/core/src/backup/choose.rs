@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{APPS, App, SERVICES, SavedVolume};
+use super::{APPS, App, SERVICES, SavedVolume, within};
 use crate::provision::apps::COMPOSE;
 
 /// A volume as the engine lists it.
@@ -188,10 +188,8 @@ fn folders(containers: &[Container]) -> Vec<String> {
     for container in containers {
         for mount in &container.mounts {
             let Mount::Folder(path) = mount else { continue };
-            let below =
-                |folder: &str| path.strip_prefix(folder).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-            let saved = below(&format!("/{SERVICES}"));
-            if !saved && path != "/" && !SYSTEM.iter().any(|folder| below(folder)) {
+            let saved = within(path, &format!("/{SERVICES}"));
+            if !saved && path != "/" && !SYSTEM.iter().any(|folder| within(path, folder)) {
                 found.entry(path).or_default().insert(&container.name);
             }
         }

@@ -118,6 +118,12 @@ impl Manifest {
         }
         Ok(manifest)
     }
+
+    /// Where the data of one of its volumes lie in it.
+    #[must_use]
+    pub fn data_of(&self, volume: &SavedVolume) -> String {
+        format!("{}/{}/_data", self.volumes_in, volume.name)
+    }
 }
 
 /// Whose backup it is, for people: `a backup of dockbeacon, made on 22 November 2026 at 02:30 UTC`.

@@ -22,3 +22,8 @@ pub const SETTINGS: &str = "etc/dockbeacon/config.yaml";
 
 /// Dockbeacon's own state as a backup holds it, relative to the root.
 pub const STATE: &str = "var/lib/dockbeacon/dockbeacon.db";
+
+/// Whether a path is that folder or lies in it.
+fn within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -3,7 +3,7 @@
 //! Owns the rule that a backup brings files to its own places only and never replaces anything that is in use. Must never
 //! trust a name in it.
 
-use super::{APPS, MANIFEST, Manifest, SERVICES, SETTINGS, STATE, SavedVolume};
+use super::{APPS, MANIFEST, Manifest, SERVICES, SETTINGS, STATE, SavedVolume, within};
 
 /// Something that comes back as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,27 @@ pub enum Part {
     Settings,
     /// History, owner, tokens, refused versions.
     State,
+}
+
+impl Part {
+    /// Where it lies in the backup, relative to its root.
+    #[must_use]
+    pub fn path(&self, manifest: &Manifest) -> String {
+        match self {
+            Self::Volume(volume) => manifest.data_of(volume),
+            Self::Service(path) => path.clone(),
+            Self::Settings => SETTINGS.to_owned(),
+            Self::State => STATE.to_owned(),
+        }
+    }
+
+    /// The Compose project that it is, if it is one and ran when the backup was made.
+    #[must_use]
+    pub fn running_app<'m>(&self, manifest: &'m Manifest) -> Option<&'m str> {
+        let Self::Service(path) = self else { return None };
+        let name = path.strip_prefix(APPS)?.strip_prefix('/')?;
+        manifest.apps.iter().find(|app| app.name == name && app.running).map(|app| app.name.as_str())
+    }
 }
 
 /// What is at a part's place.
@@ -49,15 +70,13 @@ pub fn check_entries(
 }
 
 fn may_write(path: &str, manifest: &Manifest) -> bool {
-    let below =
-        |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let in_volume = || {
         let inside = path.strip_prefix(manifest.volumes_in.as_str()).and_then(|rest| rest.strip_prefix('/'));
         let mut names = inside.unwrap_or_default().splitn(3, '/');
         let (name, data) = (names.next(), names.next());
         data == Some("_data") && manifest.volumes.iter().any(|volume| Some(volume.name.as_str()) == name)
     };
-    [MANIFEST, SETTINGS, STATE].contains(&path) || below(SERVICES) || in_volume()
+    [MANIFEST, SETTINGS, STATE].contains(&path) || within(path, SERVICES) || in_volume()
 }
 
 /// The parts of a backup in the order in which they are put in place: data before what uses them, and the owner last, because once
