@@ -54,10 +54,17 @@ async fn follow(
     };
     // Opened before the first listing, so that nothing that happens in between is missed.
     let mut events = Box::pin(engine.events());
+    let mut hinted = false;
     loop {
-        if let Err(error) = look(work).await {
+        let looked = if hinted { work.look_at_containers().await } else { work.look().await };
+        let saved = match looked {
+            Ok(inventory) => work.save_image_configs(&inventory).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = saved {
             return error;
         }
+        hinted = false;
         *wait = BACK_OFF.0;
         ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         progress.mark_and_expect_within(RESYNC);
@@ -65,6 +72,7 @@ async fn follow(
             hint = events.next() => match hint {
                 Some(Ok(hint)) => {
                     tracing::debug!(action = hint.action, container = hint.id, "hint");
+                    hinted = true;
                     tokio::time::sleep(SETTLE).await;
                     // The rest of the burst is served by the same listing.
                     while let Ok(Some(more)) = tokio::time::timeout(Duration::ZERO, events.next()).await {
@@ -82,9 +90,4 @@ async fn follow(
             () = tokio::time::sleep(RESYNC) => {}
         }
     }
-}
-
-async fn look(work: &Work) -> Result<(), EngineError> {
-    let inventory = work.look().await?;
-    work.save_image_configs(&inventory).await
 }

@@ -60,10 +60,33 @@ impl Work {
     /// When the engine does not answer.
     pub async fn look(&self) -> Result<Inventory, EngineError> {
         let _alone = self.one_look.lock().await;
-        let inventory = match self.engine().await {
-            Ok(engine) => engine.inventory().await,
-            Err(error) => Err(error),
+        let inventory = async { self.engine().await?.inventory().await };
+        self.seen(inventory.await).await
+    }
+
+    /// The same after something happened to a container. Images cost an engine most of a listing, so those of the last one stay as
+    /// long as every container's is among them.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn look_at_containers(&self) -> Result<Inventory, EngineError> {
+        let _alone = self.one_look.lock().await;
+        let known = self.board.state().inventory.clone();
+        let inventory = async {
+            let engine = self.engine().await?;
+            let containers = engine.containers().await?;
+            match known {
+                Some(known) if containers.iter().all(|c| known.image(&c.image_id).is_some()) => {
+                    Ok(Inventory { engine: engine.info().await?, containers, images: known.images.clone() })
+                }
+                Some(_) | None => engine.inventory().await,
+            }
         };
+        self.seen(inventory.await).await
+    }
+
+    /// Puts the answer of the engine on the board.
+    async fn seen(&self, inventory: Result<Inventory, EngineError>) -> Result<Inventory, EngineError> {
         let host = &self.settings.engine.host;
         match inventory {
             Ok(inventory) => {

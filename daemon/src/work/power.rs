@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use dockbeacon_core::model::{ContainerState, stop_order};
+use dockbeacon_core::model::{Container, ContainerState, stop_order};
 
 use super::Work;
 use crate::handles::Summary;
@@ -91,21 +91,21 @@ impl Work {
         if names.is_empty() {
             return;
         }
-        let (engine, inventory) = loop {
+        let (engine, containers) = loop {
             if self.shutdown.is_cancelled() {
                 return;
             }
             if let Ok(engine) = self.engine().await
-                && let Ok(inventory) = engine.inventory().await
+                && let Ok(containers) = engine.containers().await
             {
-                break (engine, inventory);
+                break (engine, containers);
             }
             tokio::time::sleep(LOOK).await;
         };
         for name in names.iter().rev() {
             self.mark();
-            let Some(container) = inventory.by_name(name).filter(|c| c.state == ContainerState::Exited)
-            else {
+            let is_it = |c: &&Container| c.name.as_str() == name && c.state == ContainerState::Exited;
+            let Some(container) = containers.iter().find(is_it) else {
                 continue;
             };
             match engine.start(container.id.as_str()).await {

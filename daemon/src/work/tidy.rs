@@ -71,7 +71,7 @@ impl Work {
             list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
         };
         let tags = strings("RepoTags");
-        let used = engine.inventory().await?.containers.iter().any(|c| c.image_id.as_str() == image);
+        let used = engine.containers().await?.iter().any(|c| c.image_id.as_str() == image);
         let others = tags.iter().any(|tag| tag != kept_tag);
         // The digests go first: with our tag gone the engine might hold the image by nothing that we could name.
         if cleanup && !used && !others {

@@ -133,13 +133,13 @@ impl Work {
         let plan = &tx.plan;
         let marked = names::successor(&plan.name, &plan.tx);
         let successor = tx.successor.as_ref().map_or(marked.as_str(), ContainerId::as_str);
-        let (old, successor, holder, reference, old_image, inventory) = tokio::try_join!(
+        let (old, successor, holder, reference, old_image, containers) = tokio::try_join!(
             engine.inspect_container(tx.old_id().as_str()),
             engine.inspect_container(successor),
             engine.inspect_container(plan.name.as_str()),
             engine.inspect_image(plan.reference.as_written()),
             engine.inspect_image(plan.old_image.as_str()),
-            engine.inventory(),
+            engine.containers(),
         )?;
         let old = old.as_ref().and_then(seen);
         let successor = successor.as_ref().and_then(seen).filter(|s| s.id != *tx.old_id());
@@ -150,7 +150,7 @@ impl Work {
             .filter(|s| s.name == plan.name.as_str() && !ours(&s.id))
             .map(|s| Foreign { id: s.id, up: s.up });
         let new_image_used =
-            inventory.containers.iter().any(|c| !ours(&c.id) && tx.new_image.as_ref() == Some(&c.image_id));
+            containers.iter().any(|c| !ours(&c.id) && tx.new_image.as_ref() == Some(&c.image_id));
         Ok(World {
             old,
             successor,
