@@ -10,13 +10,13 @@ use dockbeacon_tests::daemon::{Daemon, Home};
 use dockbeacon_tests::engine::{TestEngine, engines};
 use dockbeacon_tests::project::{Project, Runs, Second, Service, control, wait_history};
 use dockbeacon_tests::registry::Registry;
-use dockbeacon_tests::sandbox::Sandbox;
+use dockbeacon_tests::sandbox::{Sandbox, locked};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(90);
 /// Services in one compose project, and how many of them are killed at a time.
-const BATCH: usize = 8;
+const BATCH: usize = 16;
 const AT_ONCE: usize = 4;
 
 /// One service's fate: the points at which one process after the other dies.
@@ -64,6 +64,7 @@ pub async fn is_whole(
 }
 
 async fn live_through(project: &Project, service: &Service, fate: &Fate) -> Result<()> {
+    project.wake(service).await?;
     let home = project.home(&service.key, &project.place.engine.host)?;
     for (number, point) in fate.deaths.iter().enumerate() {
         let mut daemon = start(&home, Some(point))?;
@@ -79,7 +80,9 @@ async fn live_through(project: &Project, service: &Service, fate: &Fate) -> Resu
         ask(&home, service).await;
     }
     let outcome = if fate.second == Second::Sound { "updated" } else { "rolled-back" };
-    is_whole(project, &home, daemon, service, outcome).await.map(|_| ())
+    is_whole(project, &home, daemon, service, outcome).await?;
+    project.rest(service).await;
+    Ok(())
 }
 
 /// Every fate in projects of a few services each; all that went wrong.
@@ -88,6 +91,9 @@ async fn live(engine: &TestEngine, registry: &Registry, fates: &[Fate]) -> Resul
     for batch in fates.chunks(BATCH) {
         let seconds: Vec<_> = batch.iter().map(|f| f.second).collect();
         let project = Project::up(Sandbox::new(engine)?, registry, &seconds).await?;
+        for service in &project.services {
+            project.rest(service).await;
+        }
         let lives = project.services.iter().zip(batch).map(|(service, fate)| {
             let project = &project;
             async move {
@@ -97,6 +103,11 @@ async fn live(engine: &TestEngine, registry: &Registry, fates: &[Fate]) -> Resul
         });
         let ended: Vec<_> = futures_util::stream::iter(lives).buffer_unordered(AT_ONCE).collect().await;
         wrong.extend(ended.into_iter().flatten());
+        for service in &project.services {
+            if let Err(error) = project.wake(service).await {
+                wrong.push(format!("one of {batch:?}: {error:#}"));
+            }
+        }
         if let Err(error) = project.compose_changes_nothing().await {
             wrong.push(format!("one of {batch:?}: {error:#}"));
         }
@@ -108,8 +119,7 @@ async fn live(engine: &TestEngine, registry: &Registry, fates: &[Fate]) -> Resul
 async fn points(engine: &TestEngine, registry: &Registry) -> Result<BTreeMap<Second, Vec<String>>> {
     let seconds = [Second::Sound, Second::Sick, Second::Broken];
     let project = Project::up(Sandbox::new(engine)?, registry, &seconds).await?;
-    let mut all = BTreeMap::new();
-    for service in &project.services {
+    let one = async |service: &Service| {
         let trace = project.place.path().join(format!("{}.trace", service.key));
         let home = project
             .home(&service.key, &engine.host)?
@@ -127,10 +137,11 @@ async fn points(engine: &TestEngine, registry: &Registry) -> Result<BTreeMap<Sec
             *count += 1;
             found.push(format!("{name}#{count}"));
         }
-        all.insert(service.second, found);
-    }
+        anyhow::Ok((service.second, found))
+    };
+    let all = futures_util::future::try_join_all(project.services.iter().map(one)).await?;
     project.compose_changes_nothing().await?;
-    Ok(all)
+    Ok(all.into_iter().collect())
 }
 
 /// That nothing was forgotten: each act and each verb is among the points.
@@ -204,37 +215,46 @@ fn every(points: &BTreeMap<Second, Vec<String>>) -> Vec<Fate> {
     all.map(|(second, point)| Fate { second, deaths: vec![point.clone()] }).collect()
 }
 
-/// One test at a time: a volume that is left behind cannot be told from one that another test is just about to use.
-static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// One test at a time on an engine: a volume that is left behind cannot be told from one that another test is just about to use.
+static ALONE: [std::sync::Mutex<()>; 2] = [const { std::sync::Mutex::new(()) }; 2];
 
+/// Finds the points, chooses among them, and lives through each choice.
 fn on(engine: &TestEngine, choose: impl Fn(&BTreeMap<Second, Vec<String>>) -> Vec<Fate>) -> Result<()> {
-    let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(async {
-        let registry = Registry::start().await?;
-        let points = points(engine, &registry).await?;
+    alone(engine, async |registry| {
+        let points = points(engine, registry).await?;
         covers(&points, engine)?;
         let fates = choose(&points);
         ensure!(!fates.is_empty(), "no point was chosen: {points:?}");
         eprintln!("{}: {} of {} points", engine.name, fates.len(), every(&points).len());
-        let wrong = live(engine, &registry, &fates).await?;
-        // The points once more at the end, where the logs between do not hide them.
-        let first: Vec<_> = wrong.iter().filter_map(|w| w.lines().next()).collect();
-        ensure!(
-            wrong.is_empty(),
-            "{}\n\n{} of {} went wrong:\n{}",
-            wrong.join("\n\n"),
-            wrong.len(),
-            fates.len(),
-            first.join("\n")
-        );
-        Ok(())
+        all_survive(engine, registry, &fates).await
     })
 }
 
+fn alone(engine: &TestEngine, test: impl AsyncFnOnce(&Registry) -> Result<()>) -> Result<()> {
+    let _alone = locked(&ALONE[usize::from(engine.containerd_store())]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async { test(&Registry::start().await?).await })
+}
+
+async fn all_survive(engine: &TestEngine, registry: &Registry, fates: &[Fate]) -> Result<()> {
+    let wrong = live(engine, registry, fates).await?;
+    // The points once more at the end, where the logs between do not hide them.
+    let first: Vec<_> = wrong.iter().filter_map(|w| w.lines().next()).collect();
+    ensure!(
+        wrong.is_empty(),
+        "{}\n\n{} of {} went wrong:\n{}",
+        wrong.join("\n\n"),
+        wrong.len(),
+        fates.len(),
+        first.join("\n")
+    );
+    Ok(())
+}
+
+/// The suite takes each point on one of the engines; the long run takes all of them on both.
 #[test]
-fn killed_at_every_distinct_point_on_the_older_engine() {
-    on(&engines().unwrap()[0], |points| distinct(points, |_| true)).unwrap();
+fn killed_after_every_journal_write_and_every_answer_on_the_older_engine() {
+    on(&engines().unwrap()[0], |points| distinct(points, |point| !point.contains(".sent#"))).unwrap();
 }
 
 #[test]
@@ -259,17 +279,13 @@ fn killed_again_in_the_middle_of_the_recovery() {
         ("journal.verify#1", "engine.remove.sent#1"),
         ("engine.create.sent#1", "engine.start.after#1"),
     ];
-    let chosen = |_: &BTreeMap<Second, Vec<String>>| {
-        let seconds = [Second::Sound, Second::Broken];
-        let fate = |second, (first, then): &(&str, &str)| Fate {
-            second,
-            deaths: vec![(*first).to_owned(), (*then).to_owned()],
-        };
-        again
-            .iter()
-            .map(|pair| fate(seconds[0], pair))
-            .chain(again.iter().filter(|p| p.1.contains("start")).map(|pair| fate(seconds[1], pair)))
-            .collect()
+    let fate = |second, (first, then): &(&str, &str)| Fate {
+        second,
+        deaths: vec![(*first).to_owned(), (*then).to_owned()],
     };
-    on(&engines().unwrap()[0], chosen).unwrap();
+    let sound = again.iter().map(|pair| fate(Second::Sound, pair));
+    let broken = again.iter().filter(|pair| pair.1.contains("start")).map(|pair| fate(Second::Broken, pair));
+    let fates: Vec<Fate> = sound.chain(broken).collect();
+    let engine = &engines().unwrap()[0];
+    alone(engine, async |registry| all_survive(engine, registry, &fates).await).unwrap();
 }
