@@ -12,7 +12,7 @@ use crate::docker::EngineError;
 use crate::supervisor::Progress;
 use crate::work::Work;
 
-/// A full listing even when no event came.
+/// A full listing at least so often, whether events come or not.
 const RESYNC: Duration = Duration::from_secs(120);
 /// Events come in bursts; one listing serves a burst.
 const SETTLE: Duration = Duration::from_millis(250);
@@ -55,8 +55,16 @@ async fn follow(
     // Opened before the first listing, so that nothing that happens in between is missed.
     let mut events = Box::pin(engine.events());
     let mut hinted = false;
+    let mut all_listed = None;
     loop {
-        let looked = if hinted { work.look_at_containers().await } else { work.look().await };
+        let now = (work.clock)().monotonic;
+        let lately = all_listed.is_some_and(|then| now.saturating_sub(then) < RESYNC);
+        let looked = if hinted && lately {
+            work.look_at_containers().await
+        } else {
+            all_listed = Some(now);
+            work.look().await
+        };
         let saved = match looked {
             Ok(inventory) => work.save_image_configs(&inventory).await,
             Err(error) => Err(error),

@@ -272,7 +272,7 @@ fn killed_at_every_point_on_both_engines() {
 
 /// The second death comes while the first one is being mended.
 #[test]
-fn killed_again_in_the_middle_of_the_recovery() {
+fn killed_twice_the_second_time_in_the_middle_of_the_recovery() {
     let again = [
         ("engine.stop.sent#1", "engine.rename.sent#1"),
         ("engine.rename.sent#2", "engine.start.sent#1"),
