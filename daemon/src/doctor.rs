@@ -47,13 +47,11 @@ async fn engine(settings: &Settings) -> (Result<String, String>, BTreeSet<String
     let asked = async {
         let engine = Engine::connect(&settings.engine.host).await?;
         let info = engine.info().await?;
-        let inventory = engine.inventory().await?;
-        Ok::<_, crate::docker::EngineError>((info.version, inventory))
+        let containers = engine.containers().await?;
+        Ok::<_, crate::docker::EngineError>((info.version, containers))
     };
     match asked.await {
-        Ok((version, inventory)) => {
-            (Ok(version), inventory.containers.iter().map(|c| c.image.clone()).collect())
-        }
+        Ok((version, containers)) => (Ok(version), containers.iter().map(|c| c.image.clone()).collect()),
         Err(error) => (Err(error.to_string()), BTreeSet::new()),
     }
 }

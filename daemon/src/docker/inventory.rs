@@ -84,7 +84,10 @@ impl Engine {
     }
 
     /// Images alone, by one request; on an engine with containerd's store it takes ten more of its own for each image.
-    async fn images(&self) -> Result<Vec<Image>, EngineError> {
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn images(&self) -> Result<Vec<Image>, EngineError> {
         let what = "listing images";
         let images: Vec<ListedImage> = self.list("/images/json", what).await?.json(what)?;
         Ok(images.into_iter().filter_map(image).collect())

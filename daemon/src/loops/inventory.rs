@@ -54,12 +54,11 @@ async fn follow(
     };
     // Opened before the first listing, so that nothing that happens in between is missed.
     let mut events = Box::pin(engine.events());
-    let mut hinted = false;
     let mut all_listed = None;
     loop {
         let now = (work.clock)().monotonic;
         let lately = all_listed.is_some_and(|then| now.saturating_sub(then) < RESYNC);
-        let looked = if hinted && lately {
+        let looked = if lately {
             work.look_at_containers().await
         } else {
             all_listed = Some(now);
@@ -72,7 +71,6 @@ async fn follow(
         if let Err(error) = saved {
             return error;
         }
-        hinted = false;
         *wait = BACK_OFF.0;
         ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         progress.mark_and_expect_within(RESYNC);
@@ -80,7 +78,6 @@ async fn follow(
             hint = events.next() => match hint {
                 Some(Ok(hint)) => {
                     tracing::debug!(action = hint.action, container = hint.id, "hint");
-                    hinted = true;
                     tokio::time::sleep(SETTLE).await;
                     // The rest of the burst is served by the same listing.
                     while let Ok(Some(more)) = tokio::time::timeout(Duration::ZERO, events.next()).await {

@@ -75,12 +75,12 @@ impl Work {
         let inventory = async {
             let engine = self.engine().await?;
             let containers = engine.containers().await?;
-            match known {
-                Some(known) if containers.iter().all(|c| known.image(&c.image_id).is_some()) => {
-                    Ok(Inventory { engine: engine.info().await?, containers, images: known.images.clone() })
-                }
-                Some(_) | None => engine.inventory().await,
-            }
+            let known = known.filter(|known| containers.iter().all(|c| known.image(&c.image_id).is_some()));
+            let images = match known {
+                Some(known) => known.images.clone(),
+                None => engine.images().await?,
+            };
+            Ok(Inventory { engine: engine.info().await?, containers, images })
         };
         self.seen(inventory.await).await
     }
@@ -127,10 +127,7 @@ impl Work {
         let engine = self.engine().await?;
         let mut inventory = engine.inventory().await?;
         engine.details(&mut inventory).await?;
-        let said = (inventory.engine.version.clone(), inventory.engine.api_version.clone());
-        self.board.engine_state(Ok(said), &self.settings.engine.host);
-        self.post(inventory.clone());
-        Ok(inventory)
+        self.seen(Ok(inventory)).await
     }
 
     /// Asks the registries, all at once and each image once. Empty names mean all containers. Of two at the same time the

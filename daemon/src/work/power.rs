@@ -48,22 +48,21 @@ impl Work {
     async fn stop_all(&self) -> Result<usize, String> {
         let listing = async {
             let engine = self.engine().await?;
-            Ok::<_, crate::docker::EngineError>((engine.clone(), engine.inventory().await?))
+            Ok::<_, crate::docker::EngineError>((engine.clone(), engine.containers().await?))
         };
-        let (engine, fresh) = tokio::time::timeout(LISTING, listing)
+        let (engine, mut containers) = tokio::time::timeout(LISTING, listing)
             .await
             .map_err(|_| "the engine does not answer".to_owned())?
             .map_err(|error| error.to_string())?;
         // The last full listing knows who joins whom, too; what is new since then is in the fresh one.
-        let mut inventory = fresh;
         if let Some(known) = self.board.state().inventory.clone() {
-            for container in &mut inventory.containers {
+            for container in &mut containers {
                 if let Some(known) = known.containers.iter().find(|known| known.id == container.id) {
                     container.joins.clone_from(&known.joins);
                 }
             }
         }
-        let order = stop_order(&inventory);
+        let order = stop_order(&containers);
         let names: Vec<&str> = order.iter().map(|c| c.name.as_str()).collect();
         let kept = serde_json::to_string(&names).map_err(|error| error.to_string())?;
         // Known before the first one stops, or a power cut in between would leave it stopped.

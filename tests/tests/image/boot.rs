@@ -110,7 +110,7 @@ pub fn as_declared(vm: &mut Vm) {
 #[test]
 fn p1_the_image_boots_on_the_board_of_a_raspberry_pi_3b() {
     let (_turn, _folder, card) = card();
-    // No network, for the emulated USB that it would hang on keeps a processor busy; what needs one is proven on `virt`.
+    // No network: over the emulated USB no address ever comes. What needs one is proven on `virt`.
     let mut vm = Setup::new(Machine::Raspi3b).without_network().start(&card).unwrap();
     settled(&mut vm);
     let model = vm.run("tr -d '\\0' </proc/device-tree/model", SOON).unwrap();

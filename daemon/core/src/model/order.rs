@@ -4,12 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{Container, Inventory, compose};
+use super::{Container, compose};
 
 /// The running containers, those that need others before what they need, else the newest first.
 #[must_use]
-pub fn stop_order(inventory: &Inventory) -> Vec<&Container> {
-    let mut rest: Vec<&Container> = inventory.containers.iter().filter(|c| c.is_running()).collect();
+pub fn stop_order(containers: &[Container]) -> Vec<&Container> {
+    let mut rest: Vec<&Container> = containers.iter().filter(|c| c.is_running()).collect();
     rest.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
     let mut order = Vec::with_capacity(rest.len());
     while !rest.is_empty() {
@@ -76,9 +76,8 @@ mod tests {
         }
     }
 
-    fn order(containers: Vec<Container>) -> Vec<String> {
-        let inventory = Inventory { containers, ..Inventory::default() };
-        stop_order(&inventory).iter().map(|c| c.name.as_str().to_owned()).collect()
+    fn order(containers: &[Container]) -> Vec<String> {
+        stop_order(containers).iter().map(|c| c.name.as_str().to_owned()).collect()
     }
 
     #[test]
@@ -87,14 +86,14 @@ mod tests {
         let web = || container("web", 1, "db:service_healthy:true", None);
         let vpn = || container("vpn", 5, "", None);
         let leech = || container("leech", 2, "", Some("vpn"));
-        assert_eq!(order(vec![db(), web()]), ["web", "db"]);
-        assert_eq!(order(vec![vpn(), leech()]), ["leech", "vpn"]);
-        assert_eq!(order(vec![db(), web(), vpn(), leech()]), ["leech", "vpn", "web", "db"]);
-        assert_eq!(order(vec![container("a", 1, "", None), container("b", 2, "", None)]), ["b", "a"]);
-        let circle = vec![container("a", 1, "b:x:y", None), container("b", 2, "a:x:y", None)];
-        assert_eq!(order(circle), ["b", "a"]);
+        assert_eq!(order(&[db(), web()]), ["web", "db"]);
+        assert_eq!(order(&[vpn(), leech()]), ["leech", "vpn"]);
+        assert_eq!(order(&[db(), web(), vpn(), leech()]), ["leech", "vpn", "web", "db"]);
+        assert_eq!(order(&[container("a", 1, "", None), container("b", 2, "", None)]), ["b", "a"]);
+        let circle = [container("a", 1, "b:x:y", None), container("b", 2, "a:x:y", None)];
+        assert_eq!(order(&circle), ["b", "a"]);
         let mut stopped = db();
         stopped.state = ContainerState::Exited;
-        assert_eq!(order(vec![stopped, web()]), ["web"]);
+        assert_eq!(order(&[stopped, web()]), ["web"]);
     }
 }
