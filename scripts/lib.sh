@@ -33,7 +33,8 @@ need_packages() { # need_packages PACKAGE...
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing ${missing[*]}"
     as_root apt-get -qq update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends "${missing[@]}" >/dev/null
+    # A machine that has just started may be installing its updates: wait for it.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}" >/dev/null
 }
 
 # Unpacks FILE.xz to FILE, unless a newer one is there, and prints the name.
