@@ -424,7 +424,16 @@ impl Vm {
         };
         let answer = Arc::new(answer);
         let asked = Arc::clone(&answer);
+        let from = self.uptime();
         self.wait(limit, command, move || asked().is_some())?;
+        let took = (self.uptime() - from).as_secs_f32();
+        #[allow(
+            clippy::print_stdout,
+            reason = "tells with the failed test, or --nocapture, where the time went"
+        )]
+        {
+            println!("{:7.1} s, took {took:5.1} s: {command}", from.as_secs_f32());
+        }
         answer().context("the answer went away")
     }
 
