@@ -38,6 +38,13 @@ fn what_keeps_a_build_from_succeeding_is_said_and_nothing_stays() {
         ("true", "--colour", "unknown option --colour; see --help"),
         ("true", "--mirror", "--mirror needs a value"),
         ("true", nowhere, "http://127.0.0.1:9/debian does not answer with Debian's trixie"),
+        // On a machine whose apt knows no archive of Debian's, and with no network.
+        (
+            "mkdir $DOCKBEACON_CACHE/bin && printf '#!/bin/sh\nexit 100\n' >$DOCKBEACON_CACHE/bin/apt-get && \
+             chmod +x $DOCKBEACON_CACHE/bin/apt-get && export PATH=$DOCKBEACON_CACHE/bin:$PATH http_proxy=http://127.0.0.1:9",
+            "--fresh",
+            "http://deb.debian.org/debian is out of reach; check the network",
+        ),
         ("mount -t tmpfs -o size=64m tmpfs $DOCKBEACON_CACHE", nowhere, "GiB free; building needs 6"),
         // As an interrupted build leaves it.
         (
