@@ -49,8 +49,16 @@ fn image(place: &Path) -> PathBuf {
 }
 
 fn flash(words: &[&str]) -> (bool, String) {
+    flash_with(Path::new("/nowhere"), words)
+}
+
+/// The same, where programs are found in this folder first.
+fn flash_with(programs: &Path, words: &[&str]) -> (bool, String) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/flash");
-    let output = Command::new(script).args(words).stdin(std::process::Stdio::null()).output().unwrap();
+    let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new(script);
+    let output =
+        command.args(words).env("PATH", path).stdin(std::process::Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
@@ -98,6 +106,61 @@ fn p10_flash_writes_reads_back_and_adds_the_owners_files() {
     std::fs::write(place.path().join("small.sha256"), format!("{}  small.img.xz\n", "0".repeat(64))).unwrap();
     let (ok, said) = flash(&[packed.to_str().unwrap(), &disk.0, "--yes"]);
     assert!(!ok && said.contains("does not fit"), "{said}");
+}
+
+/// A program of this name that does this instead.
+fn instead(folder: &Path, name: &str, script: &str) {
+    std::fs::create_dir_all(folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn p10_flash_writes_any_card_of_its_list_and_locks_it_meanwhile() {
+    let place = tempfile::tempdir().unwrap();
+    let image = image(place.path());
+    let [first, second] = ["first", "second"].map(|name| Disk::new(&place.path().join(name), 32));
+    // Two card readers, as the kernel would list them.
+    let programs = place.path().join("bin");
+    let disk = |name: &str| {
+        format!(
+            r#"{{"name":"{name}","type":"disk","rm":true,"hotplug":true,"tran":"usb","size":32000000,"model":"Reader"}}"#
+        )
+    };
+    let list = format!(r#"{{"blockdevices":[{},{}]}}"#, disk(&first.0), disk(&second.0));
+    instead(
+        &programs,
+        "lsblk",
+        &format!(
+            "case \"$*\" in -dJbp*) echo '{list}' ;; '-dnro TYPE'*) echo disk ;; *) exec /usr/bin/lsblk \"$@\" ;; esac"
+        ),
+    );
+    let seen = place.path().join("seen");
+    instead(
+        &programs,
+        "dd",
+        &format!(
+            "for word; do case $word in ?f=/dev/*) flock --nonblock \"${{word#?f=}}\" true; echo $? >>{} ;; esac; done\n\
+             exec /usr/bin/dd \"$@\"",
+            seen.display()
+        ),
+    );
+    let (ok, said) = flash_with(&programs, &[]);
+    assert!(ok && said.contains(&first.0) && said.contains(&second.0), "{said}");
+    for disk in [&first, &second] {
+        let (ok, said) = flash_with(&programs, &[image.to_str().unwrap(), &disk.0, "--yes"]);
+        assert!(ok, "{said}");
+        assert!(root("flock", &["--nonblock", &disk.0, "true"]).status.success(), "still locked");
+    }
+    for name in ["first", "second"] {
+        let written = std::fs::read(place.path().join(name)).unwrap();
+        assert_eq!(written[..20 << 20], std::fs::read(&image).unwrap()[..]);
+    }
+    // Under sudo, programs are not looked for there.
+    if nix::unistd::geteuid().is_root() {
+        assert_eq!(std::fs::read_to_string(seen).unwrap(), "1\n1\n1\n1\n", "locked while written and read");
+    }
 }
 
 #[test]
