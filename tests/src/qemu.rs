@@ -197,7 +197,8 @@ impl Setup {
             qemu.args([
                 "-device",
                 if self.machine == Machine::Virt {
-                    "virtio-net-pci,netdev=net"
+                    // Nothing starts from the network, so no file of a package that QEMU only recommends is needed for that.
+                    "virtio-net-pci,netdev=net,romfile="
                 } else {
                     "usb-net,netdev=net"
                 },
