@@ -18,8 +18,9 @@ fi
 mkdir -p "$debs" "$folder/preferences"
 packages=$(sed 's/#.*//' "$folder/packages" | xargs | tr ' ' ,)
 # The initramfs is made once, at the end, when all that it takes up is there: it is minutes of work under emulation.
+# It is unpacked where there is room, which /tmp need not have.
 # shellcheck disable=SC2016  # mmdebstrap gives the hooks the root as $1
-mmdebstrap --mode=root --format=tar --architectures="$arch" --variant=minbase --include="$packages" \
+TMPDIR=$folder mmdebstrap --mode=root --format=tar --architectures="$arch" --variant=minbase --include="$packages" \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt="$folder/early/etc/dpkg/dpkg.cfg.d/dockbeacon" \
     --dpkgopt=force-unsafe-io --skip=download/empty --skip=essential/unlink \
