@@ -32,9 +32,14 @@ need_packages() { # need_packages PACKAGE...
     done
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing ${missing[*]}"
-    as_root apt-get -qq update
-    # A machine that has just started may be installing its updates: wait for it.
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 install --no-install-recommends "${missing[@]}" >/dev/null
+    mkdir -p "$cache"
+    # Two of these scripts at once wait for each other, and both for a machine that is installing its updates.
+    (
+        flock 9
+        as_root apt-get -qq update
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 install \
+            --no-install-recommends "${missing[@]}" >/dev/null
+    ) 9>"$cache/apt.lock"
 }
 
 # Unpacks FILE.xz to FILE, unless a newer one is there, and prints the name.
