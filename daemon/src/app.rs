@@ -105,6 +105,7 @@ pub async fn run(
         settings: settings_view(&loaded),
         panel: panel_fixed(&front),
         model: crate::device::model(Path::new("/")),
+        owner: Owner::new(state_dir.to_owned()),
         started: clock::now().civil,
     };
 

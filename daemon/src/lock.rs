@@ -17,6 +17,8 @@ use crate::clock;
 
 /// The name of the file in the state folder.
 pub const FILE_NAME: &str = "lock";
+/// Locked for as long as a backup is being made.
+const BACKUP: &str = "backup.lock";
 /// So long to wait for whoever has the folder for a moment only.
 pub const PATIENCE: Duration = Duration::from_secs(15);
 /// How often to try meanwhile.
@@ -69,6 +71,29 @@ pub enum LockError {
         /// The system's words.
         source: std::io::Error,
     },
+}
+
+/// Tells the daemon that a backup is being made, until what is given back is dropped. Without a state folder there is no daemon
+/// to be told, and a backup is worth more than a lamp.
+#[must_use]
+pub fn back_up(dir: &Path) -> Option<Flock<File>> {
+    let path = dir.join(BACKUP);
+    let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path);
+    let file = made.and_then(|file| give_to_owner(&file, dir).map(|()| file));
+    match file {
+        Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).ok(),
+        Err(error) => {
+            tracing::debug!(%error, "{}: the lamps do not show the backup", path.display());
+            None
+        }
+    }
+}
+
+/// Whether a backup is being made. Asked by the daemon, which must not make a backup wait.
+#[must_use]
+pub fn is_backing_up(dir: &Path) -> bool {
+    let Ok(file) = File::open(dir.join(BACKUP)) else { return false };
+    matches!(Flock::lock(file, FlockArg::LockExclusiveNonblock), Err((_, Errno::EWOULDBLOCK)))
 }
 
 fn by(pid: Option<u32>) -> String {

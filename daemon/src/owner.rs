@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use dockbeacon_core::auth::{code_from, normalise_code};
-use dockbeacon_core::provision::reset::Extent;
+use dockbeacon_core::provision::reset::{Extent, extent};
 
 /// The claim code, while there is no owner.
 pub const CODE: &str = "claim-code";
@@ -96,6 +96,21 @@ impl Owner {
         self.sync()
     }
 
+    /// The reset that is asked for, if one is.
+    #[must_use]
+    pub fn asked_reset(&self) -> Option<Extent> {
+        fs::read_to_string(self.folder.join(RESET)).ok().map(|text| extent(&text))
+    }
+
+    /// Asks for none any more.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn cancel_reset(&self) -> std::io::Result<()> {
+        remove(&self.folder.join(RESET))?;
+        self.sync()
+    }
+
     fn write(&self, name: &str, text: &str) -> std::io::Result<()> {
         let new = self.folder.join(format!(".{name}.new"));
         remove(&new)?;
@@ -136,6 +151,14 @@ mod tests {
         assert!(folder.path().join(HAD_OWNER).exists());
         owner.offer(&new_code().unwrap()).unwrap();
         assert!(owner.offered().is_some() && !owner.is_claimed() && folder.path().join(HAD_OWNER).exists());
+        assert_eq!(owner.asked_reset(), None);
+        for wanted in [Extent::Settings, Extent::Everything] {
+            owner.ask_for_reset(wanted).unwrap();
+            assert_eq!(owner.asked_reset(), Some(wanted));
+        }
+        owner.cancel_reset().unwrap();
+        owner.cancel_reset().unwrap();
+        assert_eq!(owner.asked_reset(), None);
         fs::write(folder.path().join(CODE), "K7Q").unwrap();
         assert_eq!(owner.offered(), None);
     }

@@ -47,6 +47,9 @@ pub struct Status {
     pub well: usize,
     /// Containers that were meant to run and do not, or are unhealthy.
     pub unwell: usize,
+    /// How many of those are being brought back without anybody's doing.
+    #[serde(default)]
+    pub mending: usize,
     /// Containers in all.
     pub total: usize,
     /// Candidates that wait for approval.
@@ -296,6 +299,10 @@ pub struct DeviceView {
     pub safe_mode: bool,
     /// What was looked at.
     pub findings: Vec<FindingView>,
+    /// The device can be made new again: it was set up by the image's first boot.
+    pub can_reset: bool,
+    /// The reset that its next start will carry out: `settings`, `everything`, or empty.
+    pub reset_asked: String,
 }
 
 /// One thing of the device that was looked at.

@@ -57,8 +57,7 @@ fn flash_with(programs: &Path, words: &[&str]) -> (bool, String) {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/flash");
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let mut command = Command::new(script);
-    let output =
-        command.args(words).env("PATH", path).stdin(std::process::Stdio::null()).output().unwrap();
+    let output = command.args(words).env("PATH", path).stdin(std::process::Stdio::null()).output().unwrap();
     let said = [output.stdout, output.stderr].concat();
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }

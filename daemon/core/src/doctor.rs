@@ -224,7 +224,7 @@ fn memory(seen: &Seen) -> Finding {
 fn root(seen: &Seen) -> Finding {
     const TOPIC: &str = "root";
     match &seen.root_options {
-        Some(options) if options.split(',').any(|option| option == "ro") => finding(
+        Some(options) if options.split(',').any(|option| matches!(option, "ro" | "emergency_ro")) => finding(
             TOPIC,
             Verdict::Bad,
             "the root file system is read-only: the kernel found an error on the card, or somebody mounted it so",

@@ -126,6 +126,8 @@ async fn write(manifest: Manifest, name: &str, state_dir: &Path, args: &BackupAr
         }
     }
     let _turn = lock(&folder)?;
+    // For the lamps: do not unplug.
+    let _shown = crate::lock::back_up(state_dir);
     let unfinished = folder.join(UNFINISHED);
     let into = open(&unfinished)?;
     let (file, changed) = match fill(&into, &unfinished, &manifest, state_dir, &args.root).await {

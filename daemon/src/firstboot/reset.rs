@@ -3,6 +3,7 @@
 //! Owns the flag and the wiping. It runs before anything that uses what is wiped: engine, containerd and daemon. Must never wipe
 //! on a flag that it could not take away before: that would wipe at every start.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
@@ -37,7 +38,7 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
         empty(&card.path(folder))?;
         failpoint::hit("firstboot.reset.emptied");
     }
-    for name in card.written().accounts {
+    for name in accounts(card) {
         if card.number("etc/passwd", &name, 2).is_some() {
             let root = card.root().display().to_string();
             let mut arguments = if card.is_live() { Vec::new() } else { vec!["--prefix".to_owned(), root] };
@@ -65,6 +66,17 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     failpoint::hit("firstboot.reset.forgotten");
     card.remove(FLAG)?;
     Ok(Some("dockbeacon: factory reset: done".to_owned()))
+}
+
+/// The accounts of people: those that first boot made, and those that somebody made later.
+fn accounts(card: &Card) -> BTreeSet<String> {
+    let passwd = card.text("etc/passwd").unwrap_or_default();
+    let people = passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, uid) = (fields.next()?, fields.nth(1)?.parse().ok()?);
+        Extent::takes_account(uid).then(|| name.to_owned())
+    });
+    people.chain(card.written().accounts).collect()
 }
 
 /// Turns a request into the flag, and takes the request away.

@@ -120,6 +120,20 @@ pub(super) async fn login(
     caller: &Caller,
     password: String,
 ) -> Result<Entered, HttpError> {
+    prove_owner(state, caller, password, "login").await?;
+    logout(state, caller)?;
+    state.audit(caller, "login: done".to_owned());
+    state.happened(What::LoggedIn { from: caller.from() });
+    open(state, caller)
+}
+
+/// Whether that is the owner's password; wrong ones are counted.
+pub(super) async fn prove_owner(
+    state: &HttpState,
+    caller: &Caller,
+    password: String,
+    what: &str,
+) -> Result<(), HttpError> {
     if !caller.channel.is_private() {
         return Err(HttpError::Plain);
     }
@@ -127,14 +141,11 @@ pub(super) async fn login(
     let _permit = hashing(state).await?;
     let Some(phc) = state.records.password()? else { return Err(HttpError::Unclaimed) };
     if !secrets::fits(password, phc).await? {
-        state.audit(caller, "login: refused, wrong password".to_owned());
+        state.audit(caller, format!("{what}: refused, wrong password"));
         return Err(HttpError::WrongPassword);
     }
     state.try_succeeded(Door::Login, caller);
-    logout(state, caller)?;
-    state.audit(caller, "login: done".to_owned());
-    state.happened(What::LoggedIn { from: caller.from() });
-    open(state, caller)
+    Ok(())
 }
 
 /// Ends the caller's session, if there is one; gives the header that makes the browser forget it.

@@ -16,8 +16,9 @@ use super::entry;
 use super::error::HttpError;
 use super::extract::{Segment, bytes};
 use super::places;
+use super::reset::{self, ResetBody};
 use super::state::HttpState;
-use crate::handles::{Command, UpdateRequest};
+use crate::handles::{Command, Summary, UpdateRequest};
 use crate::page::Place;
 
 /// The longest message that travels in a cookie.
@@ -61,6 +62,14 @@ pub(super) async fn action(
     let result = match action.as_str() {
         "claim" | "login" => enter(&state, &caller, &action, &fields).await,
         "logout" => leave(&state, &caller),
+        "factory-reset" | "factory-reset-cancel" => {
+            factory_reset(&state, &caller, &action, &fields).await.map(|message| {
+                if json {
+                    return answer(Progress::Done(Summary { message, ..Summary::default() }));
+                }
+                see_other(fields.back(), Some(&message))
+            })
+        }
         _ => run(&state, &caller, &action, &fields).await.map(|progress| {
             if json {
                 return answer(progress);
@@ -144,6 +153,25 @@ async fn enter(
     let mut response = see_other(fields.back(), None);
     response.headers_mut().append(header::SET_COOKIE, entered.cookie);
     Ok(response)
+}
+
+async fn factory_reset(
+    state: &HttpState,
+    caller: &Caller,
+    action: &str,
+    fields: &Fields,
+) -> Result<String, HttpError> {
+    if action == "factory-reset-cancel" {
+        return reset::cancel(state, caller);
+    }
+    let word = |name: &str| fields.one(name).unwrap_or_default().to_owned();
+    let body = ResetBody {
+        password: word("password"),
+        data: fields.one("extent") == Some("everything"),
+        name: word("name"),
+        now: fields.one("now").is_some(),
+    };
+    reset::ask(state, caller, body).await
 }
 
 fn leave(state: &HttpState, caller: &Caller) -> Result<Response, HttpError> {

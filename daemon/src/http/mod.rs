@@ -16,6 +16,7 @@ mod health;
 pub mod memory;
 mod openapi;
 mod places;
+mod reset;
 pub mod secrets;
 mod serve;
 mod state;

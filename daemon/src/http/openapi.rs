@@ -23,7 +23,7 @@ use super::{api, compat, health, stream};
         api::read::status, api::read::containers, api::read::container, api::read::candidates, api::read::plan,
         api::read::updates, api::read::update, api::read::panel, api::read::device,
         api::read::settings, api::read::audit, stream::events,
-        api::session::session, api::session::claim, api::session::login, api::session::logout, api::tokens::list,
+        api::session::session, api::session::claim, api::session::login, api::session::logout, api::session::factory_reset, api::session::cancel_factory_reset, api::tokens::list,
         api::tokens::make, api::tokens::revoke, api::change::check, api::change::approve, api::change::update,
         api::change::rollback, api::change::pause, api::change::resume, api::change::press, api::change::identify,
         compat::update, health::livez, health::readyz, health::healthz,

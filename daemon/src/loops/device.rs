@@ -2,7 +2,7 @@
 //!
 //! Owns how long things have been wrong. Must never restart anything before it is remembered that it will be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use dockbeacon_core::model::Health;
 
 use crate::supervisor::Progress;
 use crate::work::Work;
-use crate::{device, host};
+use crate::{device, host, lock};
 
 /// How often it is looked.
 const LOOK: Duration = Duration::from_secs(10);
@@ -50,6 +50,10 @@ fn look(work: &Work, state_dir: &Path) {
         min_free: u64::from(settings.min_free) * 1_000_000,
         max_temperature: settings.max_temperature,
     };
+    let backing_up = lock::is_backing_up(state_dir);
+    if std::mem::replace(&mut work.board.state().backing_up, backing_up) != backing_up {
+        work.board.changed.notify_one();
+    }
     let seen = device::observe(Path::new("/"), state_dir);
     let before = work.board.state().device.clone();
     let now = core::examine(&seen, &limits, &before);
@@ -138,6 +142,8 @@ impl Ladder {
             engine: ENGINE,
             reboots: settings.reboots_per_day as usize,
         };
+        let mending = facts.unhealthy.keys().filter(|name| core::mends(&self.memory, name, &facts, &bounds));
+        show_mending(work, mending.cloned().collect());
         let (memory, step) = core::climb(&self.memory, &facts, &bounds);
         if step == Step::Rest {
             self.memory = memory;
@@ -188,6 +194,14 @@ impl Ladder {
         };
         let text = did.unwrap_or_else(|why| format!("{name} did not take place: {why}"));
         work.board.tell(What::Ladder { step: name.to_owned(), text });
+    }
+}
+
+/// Tells page and panel which services are being brought back.
+fn show_mending(work: &Work, mending: BTreeSet<String>) {
+    if work.board.state().mending != mending {
+        work.board.state().mending = mending;
+        work.board.changed.notify_one();
     }
 }
 

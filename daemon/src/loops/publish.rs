@@ -11,10 +11,13 @@ use dockbeacon_core::device::{Finding, is_fault, is_power};
 use dockbeacon_core::event::What;
 use dockbeacon_core::panel::{ButtonFacts, PanelFacts, SEEN_AFTER, ShownPlan, State, choose};
 use dockbeacon_core::provision::report::Report;
+use dockbeacon_core::provision::reset::Extent;
+use dockbeacon_core::provision::steps::Stage;
 use dockbeacon_core::settings::Settings;
 use dockbeacon_core::update::candidate::Action;
 use tokio::sync::watch;
 
+use crate::owner::Owner;
 use crate::panel::{PanelState, panel_view};
 use crate::supervisor::Progress;
 use crate::view::{DeviceView, FindingView, PanelView, SettingView, Status, View};
@@ -38,6 +41,8 @@ pub struct Fixed {
     pub panel: PanelView,
     /// What the board calls itself.
     pub model: String,
+    /// Where a reset is asked for.
+    pub owner: Owner,
     /// When the process started.
     pub started: chrono::DateTime<chrono::Utc>,
 }
@@ -96,12 +101,19 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>, fault: &m
     status.started = Some(fixed.started);
     let first_boot = firstboot::reports(Path::new("/"));
     status.notices.extend(first_boot.iter().flat_map(Report::sentences));
+    let facts = panel_facts(work, &status, &updates);
     let facts = PanelFacts {
         first_boot: first_boot.iter().find_map(Report::lamp),
-        ..panel_facts(work, &status, &updates)
+        fault: facts.fault || first_boot.iter().any(Report::needs_its_owner),
+        ..facts
     };
     let now = (work.clock)();
     let shown = choose(&facts);
+    {
+        let waits = choose(&PanelFacts { held: None, ..facts }) == State::ApprovalsWaiting;
+        let mut state = work.board.state();
+        state.approvals_since = waits.then(|| state.approvals_since.unwrap_or(now.monotonic));
+    }
     if panel.send_if_modified(|before| set(before, shown, now.monotonic)) {
         work.board.tell(What::PanelChanged { state: shown.name().to_owned() });
     }
@@ -121,7 +133,11 @@ fn make(work: &Work, fixed: &Fixed, panel: &watch::Sender<PanelState>, fault: &m
             problems: fixed.panel.problems.clone(),
             ..panel_view(shown, &button, civil_since, &fixed.panel.driver)
         },
-        device: device_view(work, &fixed.model),
+        device: DeviceView {
+            can_reset: first_boot.iter().any(|report| report.stage == Stage::Early),
+            reset_asked: fixed.owner.asked_reset().map_or("", Extent::name).to_owned(),
+            ..device_view(work, &fixed.model)
+        },
         events: view::events(work),
         settings: fixed.settings.clone(),
         status,
@@ -143,6 +159,7 @@ fn device_view(work: &Work, model: &str) -> DeviceView {
         model: model.to_owned(),
         safe_mode: state.safe_mode,
         findings: state.device.iter().map(view).collect(),
+        ..DeviceView::default()
     }
 }
 
@@ -165,11 +182,12 @@ fn panel_facts(work: &Work, status: &Status, updates: &[crate::view::UpdateView]
         held: state.held,
         claimed: state.claimed,
         fault: state.engine.error.is_some()
-            || status.unwell > 0
+            || status.unwell > status.mending
             || state.safe_mode
             || is_fault(&state.device),
         power: is_power(&state.device),
-        working: updates.iter().any(|u| u.outcome == "running"),
+        working: state.backing_up || updates.iter().any(|u| u.outcome == "running"),
+        healing: !state.mending.is_empty(),
         approvals: status.waiting,
         hours: work.settings.panel.lamps,
         minute: if now.trusted { minute } else { None },
@@ -184,13 +202,12 @@ pub fn button_facts(work: &Work, _settings: &Settings) -> ButtonFacts {
     let now = (work.clock)();
     let waits = state.plan.entries.iter().any(|f| f.action == Action::Approve);
     let fingerprint = waits.then(|| state.plan.fingerprint.clone());
-    let shown = match (&fingerprint, state.plan_since) {
-        (Some(fingerprint), Some(since)) => Some(ShownPlan {
-            fingerprint: fingerprint.clone(),
-            shown_for: now.monotonic.saturating_sub(since),
-        }),
-        (Some(_), None) | (None, Some(_) | None) => None,
-    };
+    // Both: this plan, and a lamp that says so and not something more urgent.
+    let since = state.plan_since.zip(state.approvals_since).map(|(plan, lamp)| plan.max(lamp));
+    let shown = fingerprint.clone().zip(since).map(|(fingerprint, since)| ShownPlan {
+        fingerprint,
+        shown_for: now.monotonic.saturating_sub(since),
+    });
     ButtonFacts {
         by_hand: false,
         claimed: state.claimed,

@@ -5,7 +5,7 @@
 use maud::{Markup, html};
 
 use super::parts::{ago, clock, prose};
-use super::{Scene, panel, words};
+use super::{Scene, panel, reset, words};
 
 /// The whole place.
 pub(super) fn draw(scene: &Scene<'_>) -> Markup {
@@ -60,6 +60,7 @@ pub(super) fn draw(scene: &Scene<'_>) -> Markup {
                         dt { "Checks" } dd { (or_unknown(&status.schedule)) }
                     }
                 }
+                (reset::section(scene))
             }
         }
     }

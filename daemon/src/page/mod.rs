@@ -12,6 +12,7 @@ mod lists;
 mod overview;
 mod panel;
 mod parts;
+mod reset;
 mod settings;
 mod updates;
 mod words;

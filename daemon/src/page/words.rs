@@ -241,6 +241,33 @@ pub const CLAIMED_LEAD: &str = "This device has an owner already.";
 pub const CLAIMED_HOW: &str = "Log in with the password. If it is lost, reset it on the device with";
 /// The command.
 pub const RESET_COMMAND: &str = "dockbeacon reset-password";
+/// Heading.
+pub const RESET: &str = "Factory reset";
+/// Opens the form.
+pub const RESET_OPEN: &str = "Make this a new device again";
+/// Which.
+pub const RESET_WHAT: &str = "What is wiped";
+/// The smaller one.
+pub const RESET_SETTINGS: &str = "Owner, settings, accounts and networks. Services and their data stay.";
+/// The larger one.
+pub const RESET_ALL: &str = "All of that, and services with all their data.";
+/// Asks for the second time.
+pub const RESET_NAME: &str = "For the data, also enter this device's name:";
+/// When.
+pub const RESET_NOW: &str = "Restart the device now; else its next start does it";
+/// Do it.
+pub const RESET_DO: &str = "Reset";
+/// Under way.
+pub const RESET_BUSY: &str = "Asking for the reset…";
+/// What the next start will do.
+pub const RESET_ASKED: &str = "The next start of this device forgets its owner, settings, accounts and networks. Services and their data stay.";
+/// The same, the larger one.
+pub const RESET_ASKED_ALL: &str =
+    "The next start of this device wipes everything: owner, settings, services and all their data.";
+/// Takes it back.
+pub const RESET_CANCEL: &str = "Keep everything as it is";
+/// Under way.
+pub const RESET_CANCEL_BUSY: &str = "Taking it back…";
 /// Lead.
 pub const LOGIN_LEAD: &str = "Enter the password that was set when the device was claimed.";
 /// Label.

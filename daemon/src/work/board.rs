@@ -51,6 +51,8 @@ pub struct State {
     pub plan: Plan,
     /// Since when the plan has been this one.
     pub plan_since: Option<Duration>,
+    /// Since when the lamps say that updates wait, whatever they show of the button meanwhile.
+    pub approvals_since: Option<Duration>,
     /// Updates under way, by transaction.
     pub running: BTreeMap<String, UpdateView>,
     /// Updates are paused until then.
@@ -59,6 +61,10 @@ pub struct State {
     pub identify_until: Option<Duration>,
     /// Power, heat, card and memory.
     pub device: Vec<dockbeacon_core::device::Finding>,
+    /// A backup is being made, by a command beside the daemon.
+    pub backing_up: bool,
+    /// Services that the ladder is bringing back.
+    pub mending: BTreeSet<String>,
     /// The ladder is at its end.
     pub safe_mode: bool,
     /// What the lamps say to the person at the button.

@@ -379,7 +379,8 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         .chain(gone)
         .chain(parked)
         .collect();
-    let unwell: Vec<&str> = unwell.into_iter().collect();
+    let (mending, needy): (Vec<&str>, Vec<&str>) =
+        unwell.into_iter().partition(|name| state.mending.contains(*name));
     let waiting: Vec<&str> =
         containers.iter().filter(|c| c.next == "approve").map(|c| c.name.as_str()).collect();
     let running = containers.iter().filter(|c| c.state == "running").count();
@@ -390,13 +391,18 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         (Mood::Fault, format!("The engine does not answer: {error}."))
     } else if state.inventory.is_none() {
         (Mood::Starting, "Looking at the engine for the first time.".to_owned())
-    } else if !unwell.is_empty() {
-        let verb = if unwell.len() == 1 { "needs" } else { "need" };
-        (Mood::Fault, format!("{} {verb} your attention.", list(&unwell)))
+    } else if !needy.is_empty() {
+        let verb = if needy.len() == 1 { "needs" } else { "need" };
+        (Mood::Fault, format!("{} {verb} your attention.", list(&needy)))
     } else if is_fault(&state.device) || is_power(&state.device) {
         (Mood::Fault, "The services are well, but the device needs your attention.".to_owned())
     } else if let Some(update) = state.running.values().next() {
         (Mood::Working, under_way(update))
+    } else if !mending.is_empty() {
+        let verb = if mending.len() == 1 { "is" } else { "are" };
+        (Mood::Working, format!("{} {verb} unwell and will be restarted.", list(&mending)))
+    } else if state.backing_up {
+        (Mood::Working, "A backup is being made.".to_owned())
     } else if !unfinished.is_empty() {
         (Mood::Working, format!("The update of {} is unfinished.", list(&unfinished)))
     } else if !waiting.is_empty() {
@@ -439,7 +445,8 @@ fn status(work: &Work, state: &State, containers: &[ContainerView], now: DateTim
         claimed: state.claimed,
         engine: state.engine.clone(),
         well,
-        unwell: unwell.len(),
+        unwell: needy.len() + mending.len(),
+        mending: mending.len(),
         total: containers.len(),
         waiting: waiting.len(),
         last_check: state.last_check,

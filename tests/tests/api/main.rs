@@ -7,5 +7,6 @@ mod bench;
 mod contract;
 mod live;
 mod press;
+mod reset;
 mod stream;
 mod tls;

@@ -81,6 +81,23 @@ impl Card {
         fs::symlink_metadata(self.path(inside)).is_ok()
     }
 
+    /// Whether a folder is there, with nothing in it.
+    pub fn empty_folder(&self, inside: &str) -> bool {
+        fs::read_dir(self.path(inside)).is_ok_and(|mut entries| entries.next().is_none())
+    }
+
+    /// As `adduser` does it.
+    pub fn adds_account(&self, name: &str) {
+        for (file, line) in [
+            ("etc/passwd", format!("{name}:x:1500:1500::/home/{name}:/bin/bash\n")),
+            ("etc/shadow", format!("{name}:!:19000:0:99999:7:::\n")),
+            ("etc/group", format!("{name}:x:1500:\n")),
+            ("etc/gshadow", format!("{name}:!::\n")),
+        ] {
+            self.write(file, &(self.text(file) + &line));
+        }
+    }
+
     pub fn mode(&self, inside: &str) -> u32 {
         fs::metadata(self.path(inside)).unwrap().permissions().mode() & 0o7777
     }

@@ -14,6 +14,11 @@ fn used() -> Card {
     card.write("var/lib/dockbeacon/claimed", "");
     card.write("var/lib/docker/volumes/data", "precious");
     card.write("srv/apps/web/compose.yaml", "services: {}");
+    // What somebody did later by hand.
+    card.write("etc/dockbeacon/config.yaml", "registries: [{password: mine}]");
+    card.write("etc/dockbeacon/token", "secret");
+    card.write("etc/NetworkManager/system-connections/office.nmconnection", "psk=secret");
+    card.adds_account("bob");
     // What the owner asked for first is gone from the boot partition.
     std::fs::remove_file(card.path("boot/firmware/dockbeacon.yaml")).unwrap();
     card
@@ -29,7 +34,10 @@ fn is_new(card: &Card, point: &str) {
     assert_eq!(card.text("etc/docker/daemon.json"), "{\"live-restore\": true}\n", "{point}");
     assert!(!card.has("etc/NetworkManager/system-connections/dockbeacon-wifi-1.nmconnection"), "{point}");
     assert!(!card.has("etc/sudoers.d/050-dockbeacon-alice"), "{point}");
-    assert!(!card.text("etc/passwd").contains("alice"), "{point}");
+    let accounts = card.text("etc/passwd");
+    assert!(!accounts.contains("alice") && !accounts.contains("bob"), "{point}: {accounts}");
+    assert!(card.empty_folder("etc/dockbeacon"), "{point}");
+    assert!(card.empty_folder("etc/NetworkManager/system-connections"), "{point}");
     // It waits for its next owner, with another code and another face.
     assert!(card.has("boot/firmware/dockbeacon-claim.txt"), "{point}");
     assert_ne!(card.text("etc/ssh/ssh_host_ed25519_key.pub"), "made before", "{point}");

@@ -96,6 +96,8 @@ pub struct Disk {
     pub free: u64,
     /// Bytes in all.
     pub total: u64,
+    /// The file system answers every writing with an error.
+    pub refuses_writing: bool,
 }
 
 /// The kernel's files as they were read; `None` where one is not there.
@@ -265,7 +267,8 @@ fn mount(line: &str) -> Option<(&str, bool)> {
     let (ours, system) = line.split_once(" - ")?;
     let point = ours.split(' ').nth(4)?;
     let options = system.split(' ').nth(2)?;
-    Some((point, options.split(',').any(|option| option == "ro")))
+    // After an error the kernel may refuse to write without calling it `ro` (6.12), or has a word of its own for it (6.15).
+    Some((point, options.split(',').any(|option| matches!(option, "ro" | "emergency_ro"))))
 }
 
 fn card(seen: &Observed) -> Finding {
@@ -287,7 +290,9 @@ fn card(seen: &Observed) -> Finding {
                 Some(_) | None => Some(next),
             })
     };
-    let read_only = seen.disks.iter().find(|disk| of(&disk.path).is_some_and(|(_, read_only)| read_only));
+    let is_read_only =
+        |disk: &&Disk| disk.refuses_writing || of(&disk.path).is_some_and(|(_, read_only)| read_only);
+    let read_only = seen.disks.iter().find(is_read_only);
     if let Some(disk) = read_only {
         let text = format!(
             "the file system with {} became read-only: the card has errors or is worn out; back up what matters and replace it",

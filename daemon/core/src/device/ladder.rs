@@ -76,6 +76,13 @@ fn lately(times: &[i64], now: i64) -> usize {
     times.iter().filter(|at| **at > now || now - **at < DAY).count()
 }
 
+/// Whether a container that is unhealthy is still brought back: it may be restarted once more.
+#[must_use]
+pub fn mends(memory: &Memory, name: &str, facts: &LadderFacts, bounds: &Bounds) -> bool {
+    facts.engine_away.is_none()
+        && lately(memory.containers.get(name).map_or(&[], Vec::as_slice), facts.now) < bounds.per_container
+}
+
 /// The next step, and what is to be remembered before it is taken. A memory that cannot be kept forbids every restart but
 /// a container's: the bound would not hold.
 #[must_use]
@@ -91,9 +98,7 @@ pub fn climb(memory: &Memory, facts: &LadderFacts, bounds: &Bounds) -> (Memory, 
             return (next, Step::LeaveSafeMode);
         }
         let stuck = facts.unhealthy.iter().filter(|(_, time)| **time >= bounds.patience);
-        let first = stuck.map(|(name, _)| name).find(|name| {
-            lately(next.containers.get(*name).map_or(&[], Vec::as_slice), facts.now) < bounds.per_container
-        });
+        let first = stuck.map(|(name, _)| name).find(|name| mends(&next, name, facts, bounds));
         let Some(name) = first.filter(|_| !facts.busy) else { return (next, Step::Rest) };
         next.containers.entry(name.clone()).or_default().push(facts.now);
         return (next, Step::RestartContainer(name.clone()));
@@ -205,8 +210,10 @@ mod tests {
         for round in 0..3 {
             let (next, step) = climb(&memory, &facts(round * 600, false), &BOUNDS);
             assert_eq!(step, Step::RestartContainer("web".to_owned()));
+            assert!(mends(&memory, "web", &facts(round * 600, false), &BOUNDS));
             memory = next;
         }
+        assert!(!mends(&memory, "web", &facts(1800, false), &BOUNDS), "it gave up");
         assert_eq!(climb(&memory, &facts(1800, false), &BOUNDS).1, Step::Rest);
         assert_eq!(
             climb(&memory, &facts(DAY + 1, false), &BOUNDS).1,

@@ -6,4 +6,4 @@ pub mod health;
 pub mod ladder;
 
 pub use health::{Disk, Finding, Limits, Measure, Observed, Verdict, examine, is_fault, is_power};
-pub use ladder::{Bounds, LadderFacts, Memory, Step, climb};
+pub use ladder::{Bounds, LadderFacts, Memory, Step, climb, mends};

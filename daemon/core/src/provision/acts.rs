@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value, json};
 
 use super::Problem;
-use super::customisation::{Customisation, Password, Sudo, User, Wifi, WifiKey};
+use super::customisation::{Customisation, Sudo, User, Wifi, WifiKey};
 use crate::settings::{RawEntry, RawValue, flat};
 
 /// Groups that nobody is put into by a file on the card: the first is root, the second owns the device.
@@ -377,7 +377,8 @@ fn sudo(user: &User) -> Option<Act> {
 
 fn ssh(c: &Customisation, acts: &mut Vec<Act>) {
     let keys = c.users.iter().any(|user| !user.keys.is_empty());
-    let password = c.users.iter().any(|user| user.password.as_ref().is_some_and(|p| *p != Password::Used));
+    // One that was overwritten after its use is still the account's.
+    let password = c.users.iter().any(|user| user.password.is_some());
     let Some(on) = c.ssh.or_else(|| keys.then_some(true)) else { return };
     if on {
         // Without a key and without passwords nobody gets in, which nobody means who switches it on.

@@ -86,6 +86,14 @@ impl Report {
         if self.finished || self.quiet { None } else { Some(waits) }
     }
 
+    /// Something that only its owner can put right, such as a file with a mistake in it. That there is no network is not: some
+    /// have none.
+    #[must_use]
+    pub fn needs_its_owner(&self) -> bool {
+        let failed = |line: &Line| line.outcome == Outcome::Failed && line.step != Step::Network;
+        self.finished && !self.quiet && self.steps.iter().any(failed)
+    }
+
     /// What failed, for page and console, a sentence each.
     #[must_use]
     pub fn sentences(&self) -> Vec<String> {
@@ -112,5 +120,10 @@ mod tests {
         report.finished = true;
         assert_eq!(report.lamp(), None);
         assert_eq!(report.sentences(), ["First boot, step 6: no network"]);
+        assert!(!report.needs_its_owner());
+        report.note(Step::Customise, Outcome::Failed, "line 3 of dockbeacon.yaml is not understood");
+        assert!(report.needs_its_owner());
+        report.quiet = true;
+        assert!(!report.needs_its_owner(), "at an earlier start");
     }
 }

@@ -41,12 +41,36 @@ impl Extent {
     #[must_use]
     pub const fn folders(self) -> &'static [&'static str] {
         match self {
-            Self::Settings => &["var/lib/dockbeacon"],
-            Self::Everything => &["var/lib/dockbeacon", "var/lib/docker", "var/lib/containerd", "srv"],
+            Self::Settings => {
+                &["var/lib/dockbeacon", "etc/dockbeacon", "etc/NetworkManager/system-connections"]
+            }
+            Self::Everything => &[
+                "var/lib/dockbeacon",
+                "etc/dockbeacon",
+                "etc/NetworkManager/system-connections",
+                "var/lib/docker",
+                "var/lib/containerd",
+                "srv",
+            ],
         }
     }
 
-    /// For the console.
+    /// Whether an account is somebody's: the numbers that Debian gives to people.
+    #[must_use]
+    pub const fn takes_account(uid: u32) -> bool {
+        uid >= 1000 && uid < 60_000
+    }
+
+    /// Stable, for programs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Settings => "settings",
+            Self::Everything => "everything",
+        }
+    }
+
+    /// For console and page.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
@@ -77,6 +101,8 @@ mod tests {
         for (text, expected) in table {
             assert_eq!(extent(text), expected, "{text:?}");
         }
+        let people = [0, 100, 999, 1000, 59_999, 60_000, 65_534].map(Extent::takes_account);
+        assert_eq!(people, [false, false, false, true, true, false, false]);
         for extent_ in [Extent::Settings, Extent::Everything] {
             assert_eq!(extent(extent_.flag()), extent_);
         }

@@ -67,6 +67,7 @@ pub(super) fn router() -> Router<HttpState> {
         .route("/claim", post(session::claim))
         .route("/login", post(session::login))
         .route("/logout", post(session::logout))
+        .route("/factory-reset", post(session::factory_reset).delete(session::cancel_factory_reset))
         .route("/tokens", get(tokens::list).post(tokens::make))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/check", post(change::check))

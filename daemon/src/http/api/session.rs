@@ -14,6 +14,7 @@ use super::super::caller::{By, Caller};
 use super::super::entry::{self, Entered};
 use super::super::error::HttpError;
 use super::super::extract::Body;
+use super::super::reset::{self, ResetBody};
 use super::super::state::HttpState;
 use super::RoleName;
 use super::change::Nothing;
@@ -128,6 +129,29 @@ pub(in super::super) async fn reset_password(
     let message = format!(
         "the password and all API tokens are forgotten; open the page and claim the device anew with the code {code}"
     );
+    Ok(Json(Summary { message, ..Summary::default() }))
+}
+
+/// Asks for a factory reset, which the device's next start carries out. Only where the image's first boot set it up.
+#[utoipa::path(post, path = "/api/v1/factory-reset", tag = "access", request_body = ResetBody,
+    responses((status = 200, body = Summary)))]
+pub(in super::super) async fn factory_reset(
+    State(state): State<HttpState>,
+    caller: Caller,
+    Body(body): Body<ResetBody>,
+) -> Result<Json<Summary>, HttpError> {
+    let message = reset::ask(&state, &caller, body).await?;
+    Ok(Json(Summary { message, ..Summary::default() }))
+}
+
+/// Takes a factory reset back that was asked for and not carried out yet.
+#[utoipa::path(delete, path = "/api/v1/factory-reset", tag = "access", responses((status = 200, body = Summary)))]
+#[allow(clippy::unused_async, reason = "a handler is a future")]
+pub(in super::super) async fn cancel_factory_reset(
+    State(state): State<HttpState>,
+    caller: Caller,
+) -> Result<Json<Summary>, HttpError> {
+    let message = reset::cancel(&state, &caller)?;
     Ok(Json(Summary { message, ..Summary::default() }))
 }
 

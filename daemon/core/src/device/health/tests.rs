@@ -14,7 +14,7 @@ const MOUNTS: &str = "\
 ";
 
 fn disk(path: &str, free: u64) -> Disk {
-    Disk { path: path.to_owned(), free, total: 14_000_000_000 }
+    Disk { path: path.to_owned(), free, total: 14_000_000_000, refuses_writing: false }
 }
 
 /// A Pi 4 with Raspberry Pi OS on which all is well.
@@ -117,12 +117,19 @@ fn p8_a_full_or_read_only_card_is_a_fault() {
     assert_eq!(of(&full, Measure::Space), (Verdict::Bad, "400 MB of 14 GB free".to_owned()));
     assert!(is_fault(&examine(&full, &LIMITS, &[])));
     // A small file system is not full because it is small.
-    let small = Disk { path: "/var/lib/docker".to_owned(), free: 100_000_000, total: 1_000_000_000 };
+    let small = Disk { total: 1_000_000_000, ..disk("/var/lib/docker", 100_000_000) };
     assert_eq!(of(&Observed { disks: vec![small], ..pi() }, Measure::Space).0, Verdict::Good);
     let broken = MOUNTS.replace("/dev/mmcblk0p2 rw,", "/dev/mmcblk0p2 ro,");
     let broken = Observed { mounts: Some(broken), ..pi() };
     assert_eq!(of(&broken, Measure::Card), (Verdict::Bad, "read-only".to_owned()));
     assert!(is_fault(&examine(&broken, &LIMITS, &[])));
+    let broken = MOUNTS.replace("/dev/mmcblk0p2 rw,", "/dev/mmcblk0p2 rw,emergency_ro,");
+    let broken = Observed { mounts: Some(broken), ..pi() };
+    assert_eq!(of(&broken, Measure::Card), (Verdict::Bad, "read-only".to_owned()));
+    // As on Debian 13's kernel, where the mount table says nothing of it.
+    let refuses = Disk { refuses_writing: true, ..disk("/var/lib/dockbeacon", 9_000_000_000) };
+    let broken = Observed { disks: vec![refuses], card_errors: Some("1\n".to_owned()), ..pi() };
+    assert_eq!(of(&broken, Measure::Card), (Verdict::Bad, "read-only".to_owned()));
     // The boot partition may be read-only; nothing of ours lies there.
     let boot = MOUNTS.replace("/dev/mmcblk0p1 rw,", "/dev/mmcblk0p1 ro,");
     assert_eq!(of(&Observed { mounts: Some(boot), ..pi() }, Measure::Card).0, Verdict::Good);
