@@ -483,3 +483,31 @@ fn a_lost_service_stays_a_fault_over_restarts_until_it_is_well() {
         Ok(())
     });
 }
+
+#[test]
+fn h8_what_the_ladder_still_restarts_is_healing_and_without_it_nothing_is() -> Result<()> {
+    on_each(|engine| async move {
+        let place = Sandbox::new(&engine)?;
+        let tag = format!("{}:1", place.name("image"));
+        let sick = ImageSpec::demo("1.0")?.env("UNHEALTHY", "1").build()?;
+        place.raw().load(sick.archive(&tag)?).await?;
+        place.raw().run(&place.name("web"), &json!({ "Image": tag })).await?;
+        for ladder in [true, false] {
+            let settings = format!(
+                "schedule:\n  check-on-start: false\ndevice:\n  ladder: {ladder}\n  engine-patience: 10m"
+            );
+            let home = Home::new(&place.path().join(ladder.to_string()), &engine.host, &settings)?;
+            let mut daemon = home.start()?;
+            daemon.wait_ready(SOON).await?;
+            // Other tests' containers count as well, so it is asked only for at least this one.
+            let count = |status: &Value, key: &str| status[key].as_u64().unwrap_or_default();
+            let said = status_until(&home, |status| {
+                count(status, "unwell") > 0 && (!ladder || count(status, "mending") > 0)
+            })
+            .await?;
+            assert_eq!(count(&said["status"], "mending") > 0, ladder, "{said:#}");
+            daemon.stop(SOON).await?;
+        }
+        Ok(())
+    })
+}

@@ -9,6 +9,7 @@ pub mod jobs;
 mod lost;
 mod power;
 mod prepare;
+mod status;
 mod tidy;
 mod transact;
 pub mod view;

@@ -89,7 +89,7 @@ impl Card {
     /// As `adduser` does it.
     pub fn adds_account(&self, name: &str) {
         for (file, line) in [
-            ("etc/passwd", format!("{name}:x:1500:1500::/home/{name}:/bin/bash\n")),
+            ("etc/passwd", format!("{name}:x:1500:1500::/:/bin/bash\n")),
             ("etc/shadow", format!("{name}:!:19000:0:99999:7:::\n")),
             ("etc/group", format!("{name}:x:1500:\n")),
             ("etc/gshadow", format!("{name}:!::\n")),
