@@ -1,8 +1,9 @@
 //! The files by which the daemon and first boot's units tell each other about the owner.
 //!
-//! Owns four small files in the state folder: the claim code while there is no owner (first boot makes it before the daemon
+//! Owns small files in the state folder: the claim code while there is no owner (first boot makes it before the daemon
 //! starts, since root may write the boot partition and the console and the daemon may not), a mark that there is an owner, one
-//! that there was, and a request for a reset. The store stays the truth; these follow it. Must never be asked who may log in.
+//! that there was, a request for a reset, and what was stopped for switching off, which outlives a reset of the settings. Of the
+//! owner the store stays the truth; these follow it. Must never be asked who may log in.
 
 use std::fs;
 use std::io::Write as _;
@@ -20,6 +21,9 @@ pub const CLAIMED: &str = "claimed";
 pub const HAD_OWNER: &str = "had-owner";
 /// A reset is asked for; carried out at the next start of the device.
 pub const RESET: &str = "reset-asked";
+
+/// The containers that were stopped for switching off, as JSON; they are started again.
+pub const STOPPED: &str = "stopped-for-shutdown";
 
 /// The length of a code without its dashes.
 const LENGTH: usize = 12;
@@ -111,6 +115,36 @@ impl Owner {
         self.sync()
     }
 
+    /// Remembers which containers are stopped for switching off, before the first one is.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep_stopped(&self, names: &[&str]) -> std::io::Result<()> {
+        self.write(STOPPED, &serde_json::to_string(names)?)?;
+        self.sync()
+    }
+
+    /// Those that were.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn stopped(&self) -> std::io::Result<Vec<String>> {
+        match fs::read_to_string(self.folder.join(STOPPED)) {
+            Ok(text) => Ok(serde_json::from_str(&text)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// They are up again.
+    ///
+    /// # Errors
+    /// When the file cannot be removed.
+    pub fn forget_stopped(&self) -> std::io::Result<()> {
+        remove(&self.folder.join(STOPPED))?;
+        self.sync()
+    }
+
     fn write(&self, name: &str, text: &str) -> std::io::Result<()> {
         let new = self.folder.join(format!(".{name}.new"));
         remove(&new)?;
@@ -159,6 +193,11 @@ mod tests {
         owner.cancel_reset().unwrap();
         owner.cancel_reset().unwrap();
         assert_eq!(owner.asked_reset(), None);
+        assert!(owner.stopped().unwrap().is_empty());
+        owner.keep_stopped(&["web", "db"]).unwrap();
+        assert_eq!(owner.stopped().unwrap(), ["web", "db"]);
+        owner.forget_stopped().unwrap();
+        assert!(owner.stopped().unwrap().is_empty());
         fs::write(folder.path().join(CODE), "K7Q").unwrap();
         assert_eq!(owner.offered(), None);
     }

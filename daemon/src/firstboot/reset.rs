@@ -23,6 +23,9 @@ use crate::runner::Run;
 /// Root's own flag: what it says is carried out to its end, over power cuts.
 const FLAG: &str = "var/lib/dockbeacon-firstboot/reset";
 
+/// What was stopped for switching off, while the daemon's folder is emptied.
+const STOPPED: &str = "var/lib/dockbeacon-firstboot/stopped";
+
 /// Carries out a reset that was asked for; what was done.
 pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     take(card)?;
@@ -34,10 +37,12 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     if extent == Extent::Settings && claim::had_owner(card) {
         card.write(&had_owner, b"", 0o600, None)?;
     }
+    keep_stopped(card, extent)?;
     for folder in extent.folders() {
         empty(&card.path(folder))?;
         failpoint::hit("firstboot.reset.emptied");
     }
+    give_stopped(card)?;
     for name in accounts(card) {
         if card.number("etc/passwd", &name, 2).is_some() {
             let root = card.root().display().to_string();
@@ -66,6 +71,23 @@ pub async fn carry_out(card: &Card) -> Result<Option<String>> {
     failpoint::hit("firstboot.reset.forgotten");
     card.remove(FLAG)?;
     Ok(Some("dockbeacon: factory reset: done".to_owned()))
+}
+
+/// A device that was switched off safely before the reset has stopped its services for it. They stay, so they are to be started.
+fn keep_stopped(card: &Card, extent: Extent) -> Result<()> {
+    match (card.text(&format!("{}/{}", super::card::DAEMON_STATE, owner::STOPPED)), extent) {
+        (Some(text), Extent::Settings) => card.write(STOPPED, text.as_bytes(), 0o600, None),
+        (None, Extent::Settings) => Ok(()),
+        (Some(_) | None, Extent::Everything) => card.remove(STOPPED),
+    }
+}
+
+/// Hands it to the daemon of the next owner.
+fn give_stopped(card: &Card) -> Result<()> {
+    let Some(text) = card.text(STOPPED) else { return Ok(()) };
+    let to = format!("{}/{}", super::card::DAEMON_STATE, owner::STOPPED);
+    card.write(&to, text.as_bytes(), 0o600, card.daemon_owner())?;
+    card.remove(STOPPED)
 }
 
 /// The accounts of people: those that first boot made, and those that somebody made later.

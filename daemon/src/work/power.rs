@@ -3,6 +3,7 @@
 //! Owns the list of containers that were stopped for it. Must never leave one stopped: the engine does not start again by
 //! itself what was stopped by hand.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dockbeacon_core::model::{Container, ContainerState, stop_order};
@@ -10,9 +11,8 @@ use dockbeacon_core::model::{Container, ContainerState, stop_order};
 use super::Work;
 use crate::handles::Summary;
 use crate::host;
+use crate::owner::Owner;
 
-/// The key under which the names of what was stopped are kept.
-const STOPPED: &str = "stopped-for-shutdown";
 /// An engine that does not answer does not keep a device from being switched off.
 const LISTING: Duration = Duration::from_secs(10);
 /// How often to look whether the engine is there after the start.
@@ -64,9 +64,8 @@ impl Work {
         }
         let order = stop_order(&containers);
         let names: Vec<&str> = order.iter().map(|c| c.name.as_str()).collect();
-        let kept = serde_json::to_string(&names).map_err(|error| error.to_string())?;
         // Known before the first one stops, or a power cut in between would leave it stopped.
-        self.store.meta_set(STOPPED, &kept).map_err(|error| error.to_string())?;
+        self.owner_files().keep_stopped(&names).map_err(|error| error.to_string())?;
         for container in &order {
             self.mark();
             if let Err(error) = engine.stop(container.id.as_str(), None, None).await {
@@ -77,16 +76,20 @@ impl Work {
         Ok(order.len())
     }
 
+    /// The small files beside the store.
+    fn owner_files(&self) -> Owner {
+        Owner::new(self.store.path().parent().unwrap_or_else(|| Path::new(".")).to_owned())
+    }
+
     /// Starts what was stopped for switching off, as soon as the engine is there.
     pub async fn start_again(&self) {
-        let kept = match self.store.meta_get(STOPPED) {
-            Ok(kept) => kept.unwrap_or_default(),
+        let names = match self.owner_files().stopped() {
+            Ok(names) => names,
             Err(error) => {
                 tracing::error!(%error, "what was stopped for switching off cannot be read");
                 return;
             }
         };
-        let Ok(names) = serde_json::from_str::<Vec<String>>(&kept) else { return };
         if names.is_empty() {
             return;
         }
@@ -112,7 +115,7 @@ impl Work {
                 Err(error) => tracing::error!(%error, container = name, "could not be started again"),
             }
         }
-        if let Err(error) = self.store.meta_set(STOPPED, "[]") {
+        if let Err(error) = self.owner_files().forget_stopped() {
             tracing::error!(%error, "what was stopped for switching off cannot be forgotten");
         }
     }

@@ -12,6 +12,7 @@ fn used() -> Card {
     card.boots_well("early");
     card.write("var/lib/dockbeacon/dockbeacon.db", "history");
     card.write("var/lib/dockbeacon/claimed", "");
+    card.write("var/lib/dockbeacon/stopped-for-shutdown", "[\"web\"]");
     card.write("var/lib/docker/volumes/data", "precious");
     card.write("srv/apps/web/compose.yaml", "services: {}");
     // What somebody did later by hand.
@@ -54,13 +55,16 @@ fn settings_go_and_data_stays_unless_asked_twice() {
     is_new(&card, "once");
     assert_eq!(card.text("var/lib/docker/volumes/data"), "precious");
     assert!(card.has("srv/apps/web/compose.yaml") && card.has("home/alice"));
+    assert_eq!(card.text("var/lib/dockbeacon/stopped-for-shutdown"), "[\"web\"]", "it is to be started");
     card.boot("dockbeacon-reset", "data\r\ndata\r\n");
     card.write("srv/site/index.html", "hello");
     std::fs::create_dir_all(card.path("srv/media/disk")).unwrap();
     let disk = Disk::mount(card.path("srv/media/disk"), "1m").unwrap();
     card.write("srv/media/disk/film", "of somebody else");
     card.boots_well("early");
-    for left in ["var/lib/docker/volumes", "srv/apps/web", "srv/site"] {
+    for left in
+        ["var/lib/docker/volumes", "srv/apps/web", "srv/site", "var/lib/dockbeacon/stopped-for-shutdown"]
+    {
         assert!(!card.has(left), "{left}");
     }
     assert!(card.has("srv/apps"), "services are put there");
@@ -94,5 +98,6 @@ fn a_power_cut_in_a_reset_ends_the_same() {
         card.boots_well("early");
         is_new(&card, point);
         assert_eq!(card.text("var/lib/docker/volumes/data"), "precious");
+        assert_eq!(card.text("var/lib/dockbeacon/stopped-for-shutdown"), "[\"web\"]", "{point}");
     }
 }
