@@ -105,6 +105,7 @@ pub mod message_id {
             | What::Approved { .. }
             | What::PanelChanged { .. }
             | What::Gesture { .. }
+            | What::FactoryReset { .. }
             | What::LoggedIn { .. } => None,
         }
     }
@@ -213,6 +214,7 @@ pub fn tell(what: &What, text: &str) {
         | What::DeviceChanged { .. }
         | What::Ladder { .. }
         | What::Claimed
+        | What::FactoryReset { .. }
         | What::LoggedIn { .. } => (None, None),
     };
     match what {
@@ -239,6 +241,7 @@ pub fn tell(what: &What, text: &str) {
         | What::Gesture { .. }
         | What::DeviceChanged { .. }
         | What::Claimed
+        | What::FactoryReset { .. }
         | What::LoggedIn { .. } => tracing::info!(message_id = id, event, container, tx, "{text}"),
     }
 }

@@ -140,6 +140,11 @@ pub enum What {
     },
     /// The device has an owner now.
     Claimed,
+    /// A factory reset is asked for, or taken back.
+    FactoryReset {
+        /// What will happen, in words.
+        text: String,
+    },
     /// A person or program came in.
     LoggedIn {
         /// The address.

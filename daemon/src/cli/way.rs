@@ -289,6 +289,7 @@ fn show(what: &What) {
         | What::DeviceChanged { .. }
         | What::Ladder { .. }
         | What::Claimed
+        | What::FactoryReset { .. }
         | What::LoggedIn { .. } => Ok(()),
     };
     let _ = err.flush();

@@ -2,6 +2,7 @@
 //!
 //! Owns what must be proven before it is noted. Must never wipe anything: the next start does, before the daemon.
 
+use dockbeacon_core::event::What;
 use dockbeacon_core::provision::reset::Extent;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -48,8 +49,10 @@ pub(super) async fn ask(state: &HttpState, caller: &Caller, body: ResetBody) -> 
     let failed = |error| HttpError::Unavailable(format!("the reset could not be noted: {error}"));
     owner.ask_for_reset(extent).map_err(failed)?;
     state.audit(caller, format!("factory reset: asked for, {}", extent.name()));
+    let message = format!("At the next start of the device {}.", extent.words());
+    state.happened(What::FactoryReset { text: message.clone() });
     if !body.now {
-        return Ok(format!("At the next start of the device {}.", extent.words()));
+        return Ok(message);
     }
     crate::host::ask(crate::host::Verb::Reboot).await.map_err(|why| {
         HttpError::Unavailable(format!("the device could not be restarted ({why}); its next start resets it"))
@@ -64,5 +67,7 @@ pub(super) fn cancel(state: &HttpState, caller: &Caller) -> Result<String, HttpE
         owner.cancel_reset().map_err(failed)?;
     }
     state.audit(caller, "factory reset: taken back".to_owned());
-    Ok("Everything stays as it is.".to_owned())
+    let message = "No factory reset is asked for any more; everything stays as it is.".to_owned();
+    state.happened(What::FactoryReset { text: message.clone() });
+    Ok(message)
 }

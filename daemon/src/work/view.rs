@@ -449,6 +449,7 @@ fn tell(what: &What) -> (Mood, String, &str) {
             (mood, text.clone(), "")
         }
         What::Claimed => (Mood::Well, "the device has an owner".to_owned(), ""),
+        What::FactoryReset { text } => (Mood::Waiting, text.clone(), ""),
         What::LoggedIn { from } => (Mood::Well, format!("somebody logged in from {from}"), ""),
     }
 }

@@ -6,7 +6,7 @@ import { now, setNow } from "./time.js";
 const EVENTS = [
   "started", "engine-up", "engine-down", "inventory-changed", "check-started", "check-finished", "candidate-found",
   "update-started", "update-step", "update-finished", "approved", "paused", "resumed", "panel-changed", "gesture",
-  "claimed", "logged-in", "view-changed", "lagged", "message",
+  "claimed", "factory-reset", "logged-in", "view-changed", "lagged", "message",
 ];
 
 // What belongs to the reader or to the script, not to the server.
