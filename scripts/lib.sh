@@ -36,9 +36,10 @@ need_packages() { # need_packages PACKAGE...
     # Two of these scripts at once wait for each other, and both for a machine that is installing its updates.
     (
         flock 9
-        as_root apt-get -qq update
+        # What they start must not keep the lock.
+        as_root apt-get -qq update 9>&-
         as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=600 install \
-            --no-install-recommends "${missing[@]}" >/dev/null
+            --no-install-recommends "${missing[@]}" >/dev/null 9>&-
     ) 9>"$cache/apt.lock"
 }
 

@@ -81,7 +81,8 @@ pub fn back_up(dir: &Path) -> Option<Flock<File>> {
     let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o640).open(&path);
     let file = made.and_then(|file| give_to_owner(&file, dir).map(|()| file));
     match file {
-        Ok(file) => Flock::lock(file, FlockArg::LockSharedNonblock).ok(),
+        // Whoever looks whether one is being made holds it for an instant only.
+        Ok(file) => Flock::lock(file, FlockArg::LockShared).ok(),
         Err(error) => {
             tracing::debug!(%error, "{}: the lamps do not show the backup", path.display());
             None

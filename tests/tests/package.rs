@@ -1,21 +1,27 @@
-//! What the Debian package does when it is installed, with stand-ins for systemd's programs.
+//! What the Debian package does when it is installed, and how `scripts/deploy` brings it there, with stand-ins for systemd's
+//! programs, for ssh and for sudo.
+//!
+//! Owns those stand-ins. Must never install anything on this machine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
+/// A program of this name that does this instead.
+fn stand_in(folder: &Path, name: &str, script: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
 /// Runs `postinst configure 1.0` where `systemctl` goes through these states, one for each look: the invocation's id, the active
 /// state, and how often the unit has been started again by itself. Gives whether it was content, and what it said.
 fn upgrade(states: &[(&str, &str, u32)]) -> (bool, String) {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    let program = |name: &str, script: &str| {
-        let path = at("bin").join(name);
-        std::fs::create_dir_all(at("bin")).unwrap();
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    };
+    let program = |name: &str, script: &str| stand_in(&at("bin"), name, script);
     for name in ["systemd-sysusers", "systemd-tmpfiles", "udevadm", "journalctl"] {
         program(name, "exit 0");
     }
@@ -98,4 +104,58 @@ fn only_what_the_new_program_does_counts() {
     // It never gets away from the old one.
     let (content, said) = upgrade(&[("old", "active", 0)]);
     assert!(!content && said.contains("does not report ready"), "{said}");
+}
+
+/// Runs `scripts/deploy alice@device` where the device is this machine without root: ssh runs the command here, and sudo wants a
+/// terminal for its password. `install` and `status` are what apt-get and the new program answer.
+fn deploy(install: &str, status: &str) -> (bool, String, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let program = |name: &str, script: &str| stand_in(&at("bin"), name, script);
+    program(
+        "ssh",
+        "while :; do case $1 in -t) export TERMINAL=yes; shift ;; -O) exit 0 ;; -o | -i | -p) shift 2 ;; *) break ;; esac; done\n\
+         shift\n[ \"$1\" != -t ] || { export TERMINAL=yes; shift; }\nexec sh -c \"$(echo \"$*\" | sed 's,/run/systemd/system,/tmp,; s,id -u,echo 1000,')\"",
+    );
+    let did = at("did");
+    program(
+        "sudo",
+        "[ \"$1\" != -n ] || exit 1\n[ -n \"$TERMINAL\" ] || { echo 'sudo: a terminal is required' >&2; exit 1; }\nexec \"$@\"",
+    );
+    program("apt-get", &format!("echo \"$@\" >>{}; {install}", did.display()));
+    program("dockbeacon", status);
+    program("journalctl", "echo 'Claim code: K7QF-2M9T-XW3B'");
+    let arch = Command::new("dpkg").arg("--print-architecture").output().unwrap();
+    let arch = String::from_utf8(arch.stdout).unwrap();
+    std::fs::create_dir_all(at("deb/DEBIAN")).unwrap();
+    let control =
+        format!("Package: trial\nVersion: 1\nArchitecture: {arch}Maintainer: nobody\nDescription: trial\n");
+    std::fs::write(at("deb/DEBIAN/control"), control).unwrap();
+    let built = Command::new("dpkg-deb").arg("--build").arg(at("deb")).arg(at("trial.deb")).output().unwrap();
+    assert!(built.status.success(), "{built:?}");
+    let path = format!("{}:{}", at("bin").display(), std::env::var("PATH").unwrap());
+    let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/deploy"))
+        .arg("--deb")
+        .arg(at("trial.deb"))
+        .arg("alice@device")
+        .env("PATH", path)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let said =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+    (output.status.success(), said, std::fs::read_to_string(did).unwrap_or_default())
+}
+
+#[test]
+fn deploy_works_where_sudo_asks_for_a_password() {
+    let (done, said, did) = deploy("exit 0", "echo 'All is well.'");
+    assert!(done && said.contains("All is well.") && said.contains("Claim code: K7QF"), "{said}");
+    assert!(did.contains("install /tmp/dockbeacon-deploy."), "{did}");
+    let file = did.split_whitespace().last().unwrap();
+    assert!(!Path::new(file).exists(), "{file} stays there");
+    let (done, said, _) = deploy("exit 1", "exit 0");
+    assert!(!done && said.contains("the installation failed"), "{said}");
+    let (done, said, _) = deploy("exit 0", "exit 4");
+    assert!(!done && said.contains("it is installed, but not well"), "{said}");
 }

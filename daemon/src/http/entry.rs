@@ -120,32 +120,33 @@ pub(super) async fn login(
     caller: &Caller,
     password: String,
 ) -> Result<Entered, HttpError> {
-    prove_owner(state, caller, password, "login").await?;
+    // Held to the end: who forgets the owner meanwhile forgets this session, too.
+    let _permit = prove_owner(state, caller, password, "login").await?;
     logout(state, caller)?;
     state.audit(caller, "login: done".to_owned());
     state.happened(What::LoggedIn { from: caller.from() });
     open(state, caller)
 }
 
-/// Whether that is the owner's password; wrong ones are counted.
-pub(super) async fn prove_owner(
-    state: &HttpState,
+/// Whether that is the owner's password; wrong ones are counted. As long as what is given back is kept, the owner stays.
+pub(super) async fn prove_owner<'a>(
+    state: &'a HttpState,
     caller: &Caller,
     password: String,
     what: &str,
-) -> Result<(), HttpError> {
+) -> Result<tokio::sync::SemaphorePermit<'a>, HttpError> {
     if !caller.channel.is_private() {
         return Err(HttpError::Plain);
     }
     state.begin_try(Door::Login, caller)?;
-    let _permit = hashing(state).await?;
+    let permit = hashing(state).await?;
     let Some(phc) = state.records.password()? else { return Err(HttpError::Unclaimed) };
     if !secrets::fits(password, phc).await? {
         state.audit(caller, format!("{what}: refused, wrong password"));
         return Err(HttpError::WrongPassword);
     }
     state.try_succeeded(Door::Login, caller);
-    Ok(())
+    Ok(permit)
 }
 
 /// Ends the caller's session, if there is one; gives the header that makes the browser forget it.

@@ -44,10 +44,11 @@ pub(super) async fn ask(state: &HttpState, caller: &Caller, body: ResetBody) -> 
             "to wipe services and their data, too, enter the device's name: {name}"
         )));
     }
-    entry::prove_owner(state, caller, body.password, "factory reset").await?;
+    let permit = entry::prove_owner(state, caller, body.password, "factory reset").await?;
     let extent = if body.data { Extent::Everything } else { Extent::Settings };
     let failed = |error| HttpError::Unavailable(format!("the reset could not be noted: {error}"));
     owner.ask_for_reset(extent).map_err(failed)?;
+    drop(permit);
     state.audit(caller, format!("factory reset: asked for, {}", extent.name()));
     let message = format!("At the next start of the device {}.", extent.words());
     state.happened(What::FactoryReset { text: message.clone() });

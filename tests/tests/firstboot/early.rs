@@ -223,3 +223,21 @@ fn the_clock_is_saved_and_never_goes_back() {
     let said = card.boots_well("early");
     assert!(said.contains("the clock was behind and is set to"), "{said}");
 }
+
+#[test]
+fn correcting_the_file_keeps_logins_by_a_password_that_was_overwritten() {
+    if !is_root() {
+        return;
+    }
+    let card = Card::new();
+    card.boot("dockbeacon.yaml", "user: {name: alice, password: 'quiet harbour'}\nssh: true\n");
+    card.boots_well("early");
+    let sshd = || card.text("etc/ssh/sshd_config.d/50-dockbeacon.conf");
+    assert!(sshd().contains("PasswordAuthentication yes"), "{}", sshd());
+    let overwritten = card.text("boot/firmware/dockbeacon.yaml");
+    assert!(overwritten.contains("XXXXXXXX"), "{overwritten}");
+    card.write("boot/firmware/dockbeacon.yaml", &format!("{overwritten}hostname: shelf\n"));
+    card.boots_well("early");
+    assert_eq!(card.text("etc/hostname"), "shelf\n");
+    assert!(sshd().contains("PasswordAuthentication yes"), "{}", sshd());
+}
